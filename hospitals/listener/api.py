@@ -1,0 +1,158 @@
+"""The doors of the listener: parse in, one service or selector call, render out."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from adrf.views import APIView
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.request import Request
+
+from accounts.models import Scope
+from accounts.services import KeyHolder
+from core.errors import Problem, ServiceUnavailable
+from core.problems import as_problem, problem_json
+from exchange.services.receive import Received, WishDraft
+from hospitals.listener import database
+from hospitals.listener.batching import Overloaded
+from hospitals.listener.parsing import canonical, digest_of, object_of
+from hospitals.listener.shapes import ProblemShape, TransactionAnswer, TransactionRequest
+from hospitals.listener.waiters import waiters
+
+RETRY_AFTER_SECONDS = 2
+BEARER = re.compile(r"Bearer +(\S+)", re.IGNORECASE)
+KEY = re.compile(r"[\x21-\x7e]{1,255}")
+PROBLEM = OpenApiResponse(ProblemShape, description="What went wrong, and who must do what (application/problem+json).")
+
+
+class IdempotencyKeyMissing(Problem):
+    code = "idempotency_key_missing"
+    status = 400
+    title = "No Idempotency-Key"
+    detail = "This request acts, so it needs the header Idempotency-Key: 1 to 255 visible ASCII characters."
+    detail_zh = "该请求会产生业务动作,必须携带 Idempotency-Key 请求头(1 至 255 个可见 ASCII 字符)。"
+    fix = "Make one random key per new request and repeat it whenever you repeat the request."
+
+
+class ListenerView(APIView):
+    """Base of the doors: who asks, and failures as problem+json.
+
+    DRF's own `initial` would hop to a thread for every request; there is nothing in it that we use.
+    """
+
+    authentication_classes: ClassVar[list[Any]] = []
+    permission_classes: ClassVar[list[Any]] = []
+
+    async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        method = getattr(self, (request.method or "").lower(), None)
+        try:
+            if request.method not in ("GET", "POST") or method is None:
+                return self._not_allowed(request)
+            holder = await _holder(request)
+            answer: HttpResponse = await method(request, holder, *args, **kwargs)
+            return answer
+        except Overloaded:
+            return problem_json(ServiceUnavailable(cause="too many requests are waiting"), trace_id=_trace(request))
+        except Exception as error:
+            problem = as_problem(error)
+            if problem.status >= 500:
+                database.logger.error("trace %s", _trace(request), exc_info=error)
+            return problem_json(problem, trace_id=_trace(request))
+
+    def _not_allowed(self, request: HttpRequest) -> HttpResponse:
+        from core.problems import MethodNotAllowed
+
+        response = problem_json(MethodNotAllowed(method=request.method), trace_id=_trace(request))
+        response["Allow"] = ", ".join(name for name in ("GET", "POST") if hasattr(self, name.lower()))
+        return response
+
+
+class Transactions(ListenerView):
+    @extend_schema(
+        operation_id="transactions_create",
+        request=TransactionRequest,
+        parameters=[OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, required=True)],
+        responses={200: TransactionAnswer, 202: TransactionAnswer}
+        | {status: PROBLEM for status in (400, 401, 403, 408, 409, 413, 415, 422, 503)},
+    )
+    async def post(self, request: Any, holder: KeyHolder) -> HttpResponse:
+        """Store a wish, send it, and wait up to `wait_seconds` for its verdict: 200 when final, else 202 `pending`."""
+        holder.require(Scope.TRANSACTIONS_WRITE)
+        draft, wait_seconds = _draft(request, holder)
+        received = await database.intake.do(draft)
+        if received.problem is not None:
+            raise received.problem
+        return await _verdict(received, holder, wait_seconds)
+
+
+class OneTransaction(ListenerView):
+    @extend_schema(operation_id="transactions_read", responses={200: TransactionAnswer, 401: PROBLEM, 403: PROBLEM, 404: PROBLEM, 503: PROBLEM})
+    async def get(self, request: Any, holder: KeyHolder, his_no: str) -> HttpResponse:
+        """The current verdict; 200 also while it is pending."""
+        holder.require(Scope.TRANSACTIONS_READ)
+        answer = await database.answers.do((holder.organisation_id, his_no))
+        return JsonResponse(answer, json_dumps_params={"ensure_ascii": False})
+
+
+async def _holder(request: HttpRequest) -> KeyHolder:
+    match = BEARER.fullmatch(request.headers.get("Authorization", ""))
+    now = datetime.now(UTC) + timedelta(seconds=settings.CLOCK_OFFSET_SECONDS)
+    return await database.holder_of(match[1] if match else "", now=now)
+
+
+def _draft(request: Any, holder: KeyHolder) -> tuple[WishDraft, float]:
+    """The validated wish and how long its sender would wait. Raises Problem or ValidationError."""
+    key = request.headers.get("Idempotency-Key", "")
+    if not KEY.fullmatch(key):
+        raise IdempotencyKeyMissing
+    raw = object_of(request.raw_body, content_type=request.headers.get("Content-Type", ""))
+    shape = TransactionRequest(data=raw)
+    shape.is_valid(raise_exception=True)
+    wish = shape.validated_data
+    body = canonical(raw)
+    bill = wish.get("bill") or {}
+    draft = WishDraft(
+        organisation_id=holder.organisation_id,
+        by=holder.actor,
+        idempotency_key=key,
+        his_no=wish["his_no"],
+        operation=wish["operation"],
+        scheme=wish["insurance"]["scheme"],
+        region=wish["insurance"].get("region") or "",
+        visit_no=wish["visit"]["visit_no"],
+        bill_no=bill.get("bill_no") or "",
+        batch_no=bill.get("batch_no") or "",
+        inpatient=wish["visit"].get("kind") == "inpatient",
+        total_minor=wish.get("total_minor"),
+        currency=wish["currency"],
+        body=json.loads(body),
+        digest=digest_of(body),
+        trace_id=_trace(request),
+    )
+    return draft, wish["wait_seconds"]
+
+
+async def _verdict(received: Received, holder: KeyHolder, wait_seconds: float) -> HttpResponse:
+    """Wait for the verdict; without one, what is stored as `pending` is what is told."""
+    assert received.transaction_id is not None  # noqa: S101 - it is set wherever there is no problem
+    answer = await waiters.verdict(received.transaction_id, wait_seconds=wait_seconds, look_first=received.replayed)
+    if answer is None:
+        answer = await database.answers.do((holder.organisation_id, received.his_no))
+    pending = answer["verdict"] == "pending"
+    response = JsonResponse(answer, status=202 if pending else 200, json_dumps_params={"ensure_ascii": False})
+    if pending:
+        response["Location"] = f"/api/his/v1/transactions/{received.his_no}"
+        response["Retry-After"] = str(math.ceil(RETRY_AFTER_SECONDS))
+    if received.replayed:
+        response["Idempotent-Replayed"] = "true"
+    return response
+
+
+def _trace(request: HttpRequest | Request) -> str:
+    return str(request.trace_id)  # type: ignore[union-attr]

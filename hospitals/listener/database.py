@@ -1,0 +1,74 @@
+"""Where the listener's requests meet the database: batches on threads of their own, each seeing one organisation."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from accounts.services import KeyHolder, client_key_check
+from accounts.services.client_keys import client_key_is_cached
+from core.clock import database_now
+from core.row_security import seen_by
+from exchange.services.receive import Received, WishDraft, transactions_receive
+from exchange.services.verdicts import answers_give
+from hospitals.listener.batching import Batcher
+
+logger = logging.getLogger(__name__)
+
+
+def _check(items: list[tuple[str, datetime]]) -> list[KeyHolder | Exception]:
+    results: list[KeyHolder | Exception] = []
+    for presented, now in items:
+        try:
+            results.append(client_key_check(presented, now))
+        except Exception as error:
+            results.append(error)
+    return results
+
+
+def _receive(drafts: list[WishDraft]) -> Sequence[Received | Exception]:
+    return _by_organisation(drafts, lambda draft: draft.organisation_id, lambda part, now: transactions_receive(drafts=part, now=now))
+
+
+def _answer(items: list[tuple[int, str]]) -> Sequence[dict[str, Any] | Exception]:
+    return _by_organisation(
+        items,
+        lambda item: item[0],
+        lambda part, now: answers_give(organisation_id=part[0][0], his_nos=[his_no for _, his_no in part], now=now),
+    )
+
+
+def _by_organisation(items: list[Any], owner: Callable[[Any], int], work: Callable[[list[Any], datetime], Sequence[Any]]) -> list[Any]:
+    """Do `work` for each organisation's items in a transaction that sees this organisation only; results in order.
+
+    What goes wrong for one organisation is told to its callers alone.
+    """
+    parts: dict[int, list[int]] = defaultdict(list)
+    for index, item in enumerate(items):
+        parts[owner(item)].append(index)
+    results: list[Any] = [None] * len(items)
+    for organisation_id, indexes in parts.items():
+        outcome: Sequence[Any]
+        try:
+            with seen_by([organisation_id]):
+                outcome = work([items[index] for index in indexes], database_now())
+        except Exception as error:
+            outcome = [error] * len(indexes)
+        for index, result in zip(indexes, outcome, strict=True):
+            results[index] = result
+    return results
+
+
+keys: Batcher[tuple[str, datetime], KeyHolder] = Batcher("client-keys", _check)
+intake: Batcher[WishDraft, Received] = Batcher("intake", _receive)
+answers: Batcher[tuple[int, str], dict[str, Any]] = Batcher("answers", _answer)
+
+
+async def holder_of(presented: str, *, now: datetime) -> KeyHolder:
+    """Who presents this key; reads the database only for one not seen in the last seconds."""
+    if client_key_is_cached(presented):
+        return client_key_check(presented, now)
+    return await keys.do((presented, now))

@@ -1,0 +1,12 @@
+"""Addresses of the hospital interface, version 1."""
+
+from django.urls import path
+
+from hospitals.listener.api import OneTransaction, Transactions
+from hospitals.listener.schema import SchemaDocument
+
+urlpatterns = [
+    path("transactions", Transactions.as_view()),
+    path("transactions/<str:his_no>", OneTransaction.as_view()),
+    path("openapi.json", SchemaDocument.as_view()),
+]

@@ -1,0 +1,5 @@
+"""The hospital's back office, mounted at /hospital/."""
+
+from unfold.sites import UnfoldAdminSite
+
+site = UnfoldAdminSite(name="hospital")

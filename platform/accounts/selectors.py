@@ -1,0 +1,52 @@
+"""The only readers of accounts for others. Each says whose rows; row-level security stands behind it."""
+
+from __future__ import annotations
+
+from django.db.models import Q, QuerySet
+
+from accounts.models import AuditEntry, ClientKey, Organisation, OrganisationKind, User
+from core.row_security import EVERYTHING
+
+Seen = list[int] | str
+
+
+def organisations_seen_by(*, user: User) -> Seen:
+    """What the user's requests see: his own organisation, the shops of his chain too, EVERYTHING for the platform."""
+    if user.organisation.kind == OrganisationKind.PLATFORM:
+        return EVERYTHING
+    children = Organisation.objects.filter(parent_id=user.organisation_id).values_list("pk", flat=True)
+    return [user.organisation_id, *children]
+
+
+def organisations_visible_to(*, user: User) -> QuerySet[Organisation]:
+    """The user's organisations and, as that is no secret, all insurers."""
+    seen = organisations_seen_by(user=user)
+    if isinstance(seen, str):
+        return Organisation.objects.all()
+    return Organisation.objects.filter(
+        Q(pk__in=seen) | Q(children__in=seen) | Q(kind=OrganisationKind.INSURER)
+    ).distinct()
+
+
+def users_visible_to(*, user: User) -> QuerySet[User]:
+    """Colleagues."""
+    seen = organisations_seen_by(user=user)
+    return User.objects.all() if isinstance(seen, str) else User.objects.filter(organisation__in=seen)
+
+
+def client_keys_visible_to(*, user: User) -> QuerySet[ClientKey]:
+    """Keys of the user's organisations."""
+    seen = organisations_seen_by(user=user)
+    return ClientKey.objects.all() if isinstance(seen, str) else ClientKey.objects.filter(organisation__in=seen)
+
+
+def audit_entries_visible_to(*, user: User) -> QuerySet[AuditEntry]:
+    """Acts of the user's organisations, newest first."""
+    seen = organisations_seen_by(user=user)
+    entries = AuditEntry.objects.order_by("-id")
+    return entries if isinstance(seen, str) else entries.filter(organisation_id__in=seen)
+
+
+def organisation_by_code(*, code: str) -> Organisation | None:
+    """The organisation of that code, if this database transaction sees it."""
+    return Organisation.objects.filter(code=code).first()

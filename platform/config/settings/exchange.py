@@ -1,0 +1,27 @@
+"""Times and limits of job A. Seconds throughout. Demo and tests scale them; nothing else about the way differs."""
+
+from config.settings import environment
+from config.settings.security import ENVIRONMENT
+
+_SCALED = ENVIRONMENT != "production"
+# Total time of one call by operation: a limit on elapsed time, measured monotonically by the process that sends.
+DEADLINE_SECONDS = {
+    "eligibility": environment.number("MEDISETTLE_DEADLINE_PRESETTLE", 2 if _SCALED else 15),
+    "presettle": environment.number("MEDISETTLE_DEADLINE_PRESETTLE", 2 if _SCALED else 15),
+    "settle": environment.number("MEDISETTLE_DEADLINE_SETTLE", 3 if _SCALED else 60),
+    "settle_inpatient": environment.number("MEDISETTLE_DEADLINE_INPATIENT", 4 if _SCALED else 120),
+}
+CONNECT_SECONDS = 2.0
+# From arming a Call to its first byte on the socket; later the process that armed it drops it.
+SEND_WITHIN_SECONDS = 2.0
+# The Job that looks after an armed Call runs this long after its deadline.
+OVERDUE_AFTER_SECONDS = 1.0
+PATIENCE_SECONDS = 10.0
+ALLOWED_SKEW_SECONDS = environment.number("MEDISETTLE_ALLOWED_SKEW", 0.5 if _SCALED else 60, at_least=0 if _SCALED else 60)
+ANSWER_LIMIT_BYTES = 2 * 1024 * 1024
+REQUEST_LIMIT_BYTES = 2 * 1024 * 1024
+REQUEST_BODY_SECONDS = 10.0
+CLOCK_OFFSET_SECONDS = environment.number("MEDISETTLE_CLOCK_OFFSET", 0, at_least=float("-inf")) if _SCALED else 0.0
+BREAKER = {"window": 50, "doubt_share": 0.5, "at_least": 10, "cool_seconds": 5.0 if _SCALED else 30.0, "p95_factor": 3.0}
+# The readable table of the house: which message kinds and jobs are handled by what.
+WIRING = "config.wiring"

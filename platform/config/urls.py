@@ -1,0 +1,23 @@
+"""Addresses by start profile: a profile loads only its own."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import URLPattern, URLResolver, include, path
+
+from hospitals.portal import site as hospital_site
+
+
+def healthz(_: HttpRequest) -> HttpResponse:
+    """This process answers. What lies behind it is told by `manage.py liveness`."""
+    return JsonResponse({"answers": True})
+
+
+EDGE: list[URLPattern | URLResolver] = [path("api/his/v1/", include("hospitals.listener.urls"))]
+PORTALS: list[URLPattern | URLResolver] = [
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("hospital/", hospital_site.urls),
+]
+PROFILES = {"edge": EDGE, "core": PORTALS, "public": [], "all": [*EDGE, *PORTALS]}
+urlpatterns = [path("healthz", healthz), *PROFILES[settings.PROFILE]]

@@ -1,0 +1,19 @@
+"""The clock of the house is the database's: read once per unit of work and passed on as `now`.
+
+Monotonic readings (socket deadlines) come from `time.monotonic` in the process that needs them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection
+
+
+def database_now() -> datetime:
+    """The database's time plus `CLOCK_OFFSET_SECONDS` (demo and tests only), aware, in UTC."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        moment: datetime = cursor.fetchone()[0]
+    return moment + timedelta(seconds=settings.CLOCK_OFFSET_SECONDS)

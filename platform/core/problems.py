@@ -1,0 +1,89 @@
+"""The one handler that turns every failure of an API view into application/problem+json (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.db import Error as DatabaseError
+from django.http import Http404, JsonResponse
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from core.errors import InternalError, NotFound, Problem, ServiceUnavailable
+from core.ids import new_trace_id
+
+logger = logging.getLogger(__name__)
+CONTENT_TYPE = "application/problem+json"
+
+
+class InvalidFields(Problem):
+    code = "invalid_fields"
+    status = 422
+    title = "Some fields are missing or wrong"
+    detail = "{count} field(s) cannot be accepted: {summary}"
+    detail_zh = "有 {count} 个字段不符合要求:{summary}"
+    fix = "Correct the fields listed in `errors` and send the request again."
+
+
+class MethodNotAllowed(Problem):
+    code = "method_not_allowed"
+    status = 405
+    title = "This address does not take that method"
+    detail = "{method} is not offered here."
+    detail_zh = "此地址不支持 {method} 方法。"
+    fix = "See the OpenAPI document at /api/his/v1/openapi.json."
+
+
+class UnsupportedContent(Problem):
+    code = "unsupported_content_type"
+    status = 415
+    title = "Only JSON in UTF-8 is read here"
+    detail = "Content type {media_type} cannot be read."
+    detail_zh = "无法读取内容类型 {media_type},仅支持 UTF-8 编码的 JSON。"
+    fix = "Send Content-Type: application/json, encoded in UTF-8."
+
+
+def as_problem(error: BaseException) -> Problem:
+    """The Problem that says what `error` means to the caller."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, exceptions.ValidationError):
+        errors = _flatten(error.detail)
+        summary = "; ".join(f"{item['field']}: {item['message']}" for item in errors[:3])
+        return InvalidFields(extra={"errors": errors}, count=len(errors), summary=summary)
+    if isinstance(error, Http404):
+        return NotFound(noun="address", key="")
+    if isinstance(error, exceptions.MethodNotAllowed):
+        return MethodNotAllowed(method=str(error.args[0]) if error.args else "The method")
+    if isinstance(error, exceptions.UnsupportedMediaType):
+        return UnsupportedContent(media_type=str(error.args[0]) if error.args else "of this request")
+    if isinstance(error, DatabaseError):
+        return ServiceUnavailable(cause="the database did not confirm")
+    return InternalError()
+
+
+def problem_response(error: Exception, context: dict[str, Any]) -> Response:
+    """DRF's exception handler. Reads `trace_id` from the request, else makes one."""
+    trace_id = getattr(context.get("request"), "trace_id", None) or new_trace_id()
+    problem = as_problem(error)
+    if problem.status >= 500:
+        logger.error("problem %s trace %s", problem.code, trace_id, exc_info=error)
+    return Response(problem.body(trace_id=trace_id), status=problem.status, content_type=CONTENT_TYPE)
+
+
+def problem_json(problem: Problem, *, trace_id: str) -> JsonResponse:
+    """The same document outside DRF."""
+    return JsonResponse(problem.body(trace_id=trace_id), status=problem.status, content_type=CONTENT_TYPE)
+
+
+def _flatten(detail: Any, path: str = "") -> list[dict[str, str]]:
+    """DRF's nested error detail as a flat list of {field, message}."""
+    if isinstance(detail, dict):
+        rows = [row for key, value in detail.items() for row in _flatten(value, f"{path}.{key}" if path else str(key))]
+    elif isinstance(detail, list) and any(isinstance(item, (dict, list)) for item in detail):
+        rows = [row for index, value in enumerate(detail) for row in _flatten(value, f"{path}[{index}]")]
+    else:
+        messages = detail if isinstance(detail, list) else [detail]
+        rows = [{"field": path or "body", "message": str(message)} for message in messages]
+    return rows

@@ -1,0 +1,5 @@
+"""Job kinds of job A. `config/wiring.py` says which handler works each."""
+
+SEND = "exchange.send"
+OVERDUE = "exchange.overdue"
+RESOLVE = "exchange.resolve"

@@ -1,0 +1,71 @@
+"""Why a verdict is not plain success: code -> what happened, in English and Chinese, and who must do what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+REASONS: dict[str, tuple[str, str, str]] = {
+    "waiting_for_insurer": (
+        "The insurer has not answered yet; the call goes on.",
+        "医保/保险方尚未应答,交易仍在处理中。",
+        "Ask again with GET, or post the same request again: it joins the wait and never acts twice.",
+    ),
+    "insurer_did_not_answer": (
+        "The insurer did not answer in time; whether it settled is not known yet.",
+        "保险方未在时限内应答,是否已结算尚不确定。",
+        "Do not send a new settlement. We find out; ask again with GET.",
+    ),
+    "answer_not_trusted": (
+        "The insurer's answer could not be trusted ({explanation}); whether it settled is not known yet.",
+        "保险方的应答不可采信({explanation}),是否已结算尚不确定。",
+        "Do not send a new settlement. We find out; ask again with GET.",
+    ),
+    "refused_by_insurer": (
+        "The insurer refused; it holds nothing.",
+        "保险方拒绝了该交易,未发生结算。",
+        "Read insurer_text. After mending the cause send a new his_no with retry_of.",
+    ),
+    "connection_failed": (
+        "No connection to the insurer could be made; nothing was sent.",
+        "无法连接保险方,报文未发出。",
+        "Send a new his_no with retry_of, or take cash; nothing is held at the insurer.",
+    ),
+    "dropped_before_sending": (
+        "The message was ready too late and was dropped before a byte left; nothing was sent.",
+        "报文超过发送时限,在发出前已被丢弃,未发送任何内容。",
+        "Send a new his_no with retry_of.",
+    ),
+    "lane_broken": (
+        "The insurer has not been answering lately, so nothing was sent.",
+        "保险方近期持续无应答,为避免悬账,本次未发送。",
+        "Take cash or wait: GET lanes shows when the insurer answers again.",
+    ),
+    "lane_paused": (
+        "This insurer's lane is paused, so nothing was sent.",
+        "该保险方通道已暂停,本次未发送。",
+        "Wait until the operators resume it, then send a new his_no with retry_of.",
+    ),
+    "could_not_build": (
+        "The message to the insurer could not be built; nothing was sent.",
+        "无法生成发往保险方的报文,本次未发送。",
+        "Give the trace id to the platform's operators.",
+    ),
+    "no_answer_nothing_at_stake": (
+        "The insurer did not answer. A question holds no money, so nothing is in doubt.",
+        "保险方未应答。查询类交易不涉及资金,无悬账。",
+        "Ask again with a new his_no.",
+    ),
+}
+
+
+def reason(code: str, *, insurer_code: str = "", insurer_text: str = "", explanation: str = "") -> dict[str, Any]:
+    """The `reason` member of an answer, as his-api says. Raises KeyError for a code that is not in the table."""
+    detail, detail_zh, fix = REASONS[code]
+    return {
+        "code": code,
+        "detail": detail.format(explanation=explanation),
+        "detail_zh": detail_zh.format(explanation=explanation),
+        "fix": fix,
+        "insurer_code": insurer_code or None,
+        "insurer_text": insurer_text or None,
+    }

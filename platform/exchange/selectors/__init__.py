@@ -1,0 +1,1 @@
+"""The only readers of job A's tables for others."""

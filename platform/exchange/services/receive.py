@@ -1,0 +1,300 @@
+"""A wish arrives: the transaction and its first job are committed, or the caller learns why not. Nothing is sent here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from core.crypto import organisation_month_scope, seal
+from core.errors import Conflict, Problem
+from core.ids import uuid7
+from exchange.kinds import SEND
+from exchange.models import IdempotencyKey, Transaction
+from exchange.persons import person_index_of
+from exchange.selectors.routing import RouteRule, route_find
+from exchange.selectors.transactions import answers_of, by_his_no, by_idempotency_key, money_wishes_of_bills
+from exchange.states import OPEN, OPERATION_CLASSES, OperationClass, TransactionState
+from journal.services import JobDraft, jobs_add
+
+RACES = 5
+
+
+class KeyReused(Problem):
+    code = "idempotency_key_reused"
+    status = 422
+    title = "This Idempotency-Key belongs to another request"
+    detail = "Idempotency-Key {key} was used for {his_no} with another body."
+    detail_zh = "Idempotency-Key {key} 已用于 {his_no} 的另一请求。"
+    fix = "Use a new key for every new request; repeat a request with its own key and the same body."
+
+
+class HisNoReused(Conflict):
+    code = "his_no_reused"
+    title = "This his_no belongs to another wish"
+    detail = "{his_no} exists with another body; its current verdict is in `transaction`."
+    detail_zh = "{his_no} 已存在且内容不同,其当前结果见 transaction。"
+    fix = "A his_no names one wish for ever. Use a new his_no for a new wish."
+
+
+class BillBusy(Conflict):
+    code = "bill_has_open_wish"
+    title = "Another wish for this bill is under way"
+    detail = "{other} for this bill has not ended; it is in `transaction`."
+    detail_zh = "该账单的交易 {other} 尚未结束,详见 transaction。"
+    fix = "Wait for its verdict. Do not settle the bill a second time."
+
+
+class BillSettled(Conflict):
+    code = "bill_already_settled"
+    title = "This bill is settled already"
+    detail = "{other} settled this bill; it is in `transaction`."
+    detail_zh = "该账单已由 {other} 结算,详见 transaction。"
+    fix = "To settle a further part of the bill, name a bill.batch_no that is not settled yet."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WishDraft:
+    """A validated request. `body` is canonical: defaults filled in, without wait_seconds. Amounts in minor units."""
+
+    organisation_id: int
+    by: str
+    idempotency_key: str
+    his_no: str
+    operation: str
+    scheme: str
+    region: str
+    visit_no: str
+    bill_no: str
+    batch_no: str
+    inpatient: bool
+    total_minor: int | None
+    currency: str
+    body: Mapping[str, Any]
+    digest: bytes
+    trace_id: str
+
+
+@dataclass(slots=True)
+class Received:
+    """What became of a draft: a transaction that exists now (`replayed` when it did before), or a problem."""
+
+    transaction_id: UUID | None = None
+    his_no: str = ""
+    replayed: bool = False
+    problem: Problem | None = None
+
+
+@dataclass(slots=True)
+class _Batch:
+    drafts: Sequence[WishDraft]
+    now: datetime
+    results: list[Received] = field(default_factory=list)
+    fresh: dict[tuple[int, str], tuple[WishDraft, Transaction, RouteRule]] = field(default_factory=dict)
+
+
+class _Raced(Exception):
+    """Another process wrote one of our keys between our look and our insert: look again."""
+
+
+def transactions_receive(*, drafts: Sequence[WishDraft], now: datetime) -> list[Received]:
+    """Store wishes of one or more organisations in one commit; results in the order of `drafts`.
+
+    The caller has said whom it sees (core.row_security). Replays and refusals write nothing. Raises the database's
+    error when the commit is not confirmed: then nobody knows, and the same request finds out.
+    """
+    for _ in range(RACES):
+        try:
+            with transaction.atomic():
+                return _receive(_Batch(drafts, now))
+        except _Raced:
+            continue
+    raise RuntimeError(f"{RACES} races in a row over the same keys")
+
+
+def _receive(batch: _Batch) -> list[Received]:
+    bills = _bills_lock(batch)
+    keys = by_idempotency_key([(draft.organisation_id, draft.idempotency_key) for draft in batch.drafts])
+    known = by_his_no([(draft.organisation_id, draft.his_no) for draft in batch.drafts])
+    wishes = money_wishes_of_bills(bills.values())
+    for draft in batch.drafts:
+        try:
+            received = _replay(draft, keys, known) or _admit(draft, batch, bills, keys, known, wishes)
+        except Problem as problem:
+            received = Received(problem=problem)
+        batch.results.append(received)
+    _write(batch)
+    return batch.results
+
+
+BILLS = """
+INSERT INTO exchange_bill (id, organisation_id, visit_no, bill_no, currency, requests, created_at)
+SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::integer[], %s::timestamptz[])
+ON CONFLICT (organisation_id, visit_no, bill_no) DO UPDATE SET requests = exchange_bill.requests + 1
+RETURNING id, organisation_id, visit_no, bill_no
+"""
+BillKey = tuple[int, str, str]
+
+
+def _bills_lock(batch: _Batch) -> dict[BillKey, UUID]:
+    """The bills of all money wishes, made where missing, locked in key order until the commit."""
+    keys = {
+        (draft.organisation_id, draft.visit_no, draft.bill_no): draft.currency
+        for draft in batch.drafts
+        if OPERATION_CLASSES[draft.operation] == OperationClass.MOVES
+    }
+    if not keys:
+        return {}
+    ordered = sorted(keys)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            BILLS,
+            [
+                [uuid7(batch.now) for _ in ordered],
+                [key[0] for key in ordered],
+                [key[1] for key in ordered],
+                [key[2] for key in ordered],
+                [keys[key] for key in ordered],
+                [1 for _ in ordered],
+                [batch.now for _ in ordered],
+            ],
+        )
+        return {(row[1], row[2], row[3]): row[0] for row in cursor.fetchall()}
+
+
+def _replay(
+    draft: WishDraft,
+    keys: dict[tuple[int, str], IdempotencyKey],
+    known: dict[tuple[int, str], Transaction],
+) -> Received | None:
+    """The answer to a request that was here before, None for a new one. Raises KeyReused, HisNoReused."""
+    key = keys.get((draft.organisation_id, draft.idempotency_key))
+    if key is not None:
+        if bytes(key.digest) != draft.digest:
+            raise KeyReused(key=draft.idempotency_key, his_no=key.transaction.his_no)
+        return Received(key.transaction_id, key.transaction.his_no, replayed=True)
+    existing = known.get((draft.organisation_id, draft.his_no))
+    if existing is None:
+        return None
+    if bytes(existing.body_digest) != draft.digest:
+        raise HisNoReused(extra={"transaction": _shown(existing)}, his_no=draft.his_no)
+    return Received(existing.id, existing.his_no, replayed=True)
+
+
+def _admit(
+    draft: WishDraft,
+    batch: _Batch,
+    bills: dict[BillKey, UUID],
+    keys: dict[tuple[int, str], IdempotencyKey],
+    known: dict[tuple[int, str], Transaction],
+    wishes: dict[UUID, list[Transaction]],
+) -> Received:
+    """A new transaction, not yet written. Raises NoRoute, BillBusy, BillSettled."""
+    now = batch.now
+    index = person_index_of(draft.body["person"], now=now)
+    rule = route_find(scheme=draft.scheme, region=draft.region, person_index=index, on=now.date())
+    bill_id = bills.get((draft.organisation_id, draft.visit_no, draft.bill_no))
+    if OPERATION_CLASSES[draft.operation] != OperationClass.MOVES:
+        bill_id = None
+    if bill_id is not None:
+        _guard(draft, wishes.setdefault(bill_id, []))
+    transaction_id = uuid7(now)
+    scope = organisation_month_scope(organisation_id=draft.organisation_id, now=now)
+    row = Transaction(
+        id=transaction_id,
+        organisation_id=draft.organisation_id,
+        his_no=draft.his_no,
+        operation=draft.operation,
+        operation_class=OPERATION_CLASSES[draft.operation],
+        interface_id=rule.interface_id,
+        bill_id=bill_id,
+        batch_no=draft.batch_no,
+        inpatient=draft.inpatient,
+        person_index=index,
+        body_digest=draft.digest,
+        sealed_body=seal(
+            json.dumps(draft.body, ensure_ascii=False, separators=(",", ":")).encode(),
+            scope=scope,
+            organisation_id=draft.organisation_id,
+            context=body_context(transaction_id),
+            now=now,
+        ),
+        total_minor=draft.total_minor,
+        currency=draft.currency,
+        received_at=now,
+        state_at=now,
+        state_by=draft.by,
+        trace_id=draft.trace_id,
+    )
+    if bill_id is not None:
+        wishes[bill_id].append(row)
+    # Later drafts of this batch meet this one as if it were stored.
+    known[draft.organisation_id, draft.his_no] = row
+    keys[draft.organisation_id, draft.idempotency_key] = IdempotencyKey(
+        organisation_id=draft.organisation_id, key=draft.idempotency_key, digest=draft.digest, transaction=row, created_at=now
+    )
+    batch.fresh[draft.organisation_id, draft.idempotency_key] = (draft, row, rule)
+    return Received(transaction_id, draft.his_no)
+
+
+def _guard(draft: WishDraft, wishes: list[Transaction]) -> None:
+    """At most one open money wish on a bill, and at most one live settlement per batch_no. The bill is locked."""
+    for other in wishes:
+        if other.state in OPEN:
+            raise BillBusy(extra={"transaction": _shown(other)}, other=other.his_no)
+        if other.state == TransactionState.SUCCEEDED and (not draft.batch_no or draft.batch_no == other.batch_no):
+            raise BillSettled(extra={"transaction": _shown(other)}, other=other.his_no)
+
+
+def _shown(other: Transaction) -> dict[str, Any]:
+    """The other wish as the hospital may see it; one that was told nothing yet has no stored verdict."""
+    return answers_of([other.id]).get(other.id) or {"his_no": other.his_no, "verdict": "pending", "state": other.state}
+
+
+def _write(batch: _Batch) -> None:
+    """Transactions, idempotency claims and first jobs. Raises _Raced when another process was first with a key."""
+    if not batch.fresh:
+        return
+    rows = [row for _, row, _ in batch.fresh.values()]
+    Transaction.objects.bulk_create(rows, ignore_conflicts=True)
+    # ON CONFLICT DO NOTHING waits for the other writer's commit and then says nothing: count what is ours.
+    if Transaction.objects.filter(pk__in=[row.pk for row in rows]).count() != len(rows):
+        raise _Raced
+    claims = [
+        IdempotencyKey(
+            organisation_id=draft.organisation_id,
+            key=draft.idempotency_key,
+            digest=draft.digest,
+            transaction_id=row.id,
+            created_at=batch.now,
+        )
+        for draft, row, _ in batch.fresh.values()
+    ]
+    IdempotencyKey.objects.bulk_create(claims, ignore_conflicts=True)
+    written = IdempotencyKey.objects.filter(transaction_id__in=[row.id for row in rows])
+    if written.count() != len(claims):
+        raise _Raced
+    jobs_add(
+        drafts=[
+            JobDraft(
+                kind=SEND,
+                lane_id=rule.lane_id,
+                organisation_id=row.organisation_id,
+                subject_id=row.id,
+                run_at=batch.now,
+                trace_id=row.trace_id,
+            )
+            for _, row, rule in batch.fresh.values()
+        ],
+        now=batch.now,
+    )
+
+
+def body_context(transaction_id: UUID) -> str:
+    """What binds a sealed body to its transaction."""
+    return f"transaction:{transaction_id}"

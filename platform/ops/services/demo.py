@@ -1,0 +1,160 @@
+"""The demo's world: invented hospitals, insurers and people, set up through the same services as real ones."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts.models import Organisation, OrganisationKind, Role, Scope, User
+from accounts.services import client_key_check, client_key_create, organisation_create, user_create, user_password_set
+from core.errors import Problem
+from exchange.models.interface import GrantSource
+from exchange.services.interfaces import capabilities_grant, interface_define, interface_key_add, route_add
+from journal.services import lane_define, worker_group_define
+
+BY = "demo"
+GROUP = "main"
+REGION = "110000"
+ROUTES_FROM = date(2026, 1, 1)
+HOSPITALS = (
+    ("HOSP-A", "Demo Hospital East", "演示东区医院"),
+    ("HOSP-B", "Demo Hospital West", "演示西区医院"),
+)
+SCHEMES = {"SANDBOX-A": "310", "SANDBOX-B": "390", "SANDBOX-C": "340"}
+STAFF = ((Role.HOSPITAL_CASHIER, "cashier", "Cashier", "收费员"), (Role.HOSPITAL_BACK_OFFICE, "office", "Back office", "医保办"))
+
+
+class NotADemo(Problem):
+    code = "not_a_demo"
+    status = 403
+    title = "This is no demo"
+    detail = "The demo's world is set up only where MEDISETTLE_ENV is demo or test."
+    detail_zh = "仅当 MEDISETTLE_ENV 为 demo 或 test 时才能建立演示数据。"
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxInsurer:
+    """Where a sandbox insurer answers, its shared secret, and what its profile is able to do."""
+
+    code: str
+    url: str
+    control_url: str
+    key_id: str
+    secret: bytes
+    capabilities: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any], capabilities: Mapping[str, Any]) -> SandboxInsurer:
+        return cls(
+            entry["code"], entry["url"], entry["control_url"], entry["key_id"], base64.b64decode(entry["secret"]), capabilities
+        )
+
+
+def demo_seed(*, insurers: Sequence[SandboxInsurer], known: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Set up or refresh the demo's world; returns demo.json without its addresses.
+
+    `known` is an earlier result: keys and passwords that still hold are kept. Raises NotADemo in production.
+    """
+    if settings.ENVIRONMENT == "production":
+        raise NotADemo
+    with transaction.atomic():
+        group = worker_group_define(code=GROUP, concurrency=2)
+        for insurer in insurers:
+            _insurer(insurer, group=group, now=now)
+        hospitals = [_hospital(*names, known=known, now=now) for names in HOSPITALS]
+        logins = [login for code, _, _ in HOSPITALS for login in _logins(code, known=known, now=now)]
+    return {
+        "hospitals": hospitals,
+        "insurers": [
+            {
+                "code": insurer.code,
+                "scheme": SCHEMES[insurer.code],
+                "region": REGION,
+                "control_url": insurer.control_url,
+                "capabilities": dict(insurer.capabilities),
+            }
+            for insurer in insurers
+        ],
+        "bank": None,
+        "logins": logins,
+        "patients": [],
+    }
+
+
+def _organisation(code: str, kind: OrganisationKind, name: str, name_zh: str, now: datetime) -> Organisation:
+    found = Organisation.objects.filter(code=code).first()
+    return found or organisation_create(code=code, kind=kind, name=name, name_zh=name_zh, actor=BY, now=now)
+
+
+def _insurer(insurer: SandboxInsurer, *, group: Any, now: datetime) -> None:
+    letter = insurer.code.rpartition("-")[2]
+    organisation = _organisation(
+        insurer.code, OrganisationKind.INSURER, f"Sandbox Insurer {letter}", f"沙盒医保 {letter}", now
+    )
+    lane = lane_define(code=insurer.code.lower(), group=group, cap_in_flight=600)
+    interface = interface_define(code=insurer.code, insurer_id=organisation.pk, lane=lane, base_url=insurer.url)
+    interface_key_add(interface=interface, key_id=insurer.key_id, secret=insurer.secret, now=now)
+    capabilities_grant(interface=interface, values=insurer.capabilities, source=GrantSource.DEMO, by=BY, now=now)
+    route_add(scheme=SCHEMES[insurer.code], region=REGION, interface=interface, valid_from=ROUTES_FROM)
+
+
+def _hospital(code: str, name: str, name_zh: str, *, known: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    organisation = _organisation(code, OrganisationKind.HOSPITAL, name, name_zh, now)
+    key = next((entry["client_key"] for entry in known.get("hospitals", ()) if entry["code"] == code), "")
+    if not _key_holds(key, now):
+        key = client_key_create(
+            organisation_id=organisation.pk,
+            name="demo",
+            scopes=[Scope.TRANSACTIONS_WRITE, Scope.TRANSACTIONS_READ],
+            actor=BY,
+            now=now,
+        )
+    return {"code": code, "name": name, "client_key": key}
+
+
+def _key_holds(key: str, now: datetime) -> bool:
+    try:
+        client_key_check(key, now)
+    except Problem:
+        return False
+    return True
+
+
+def _logins(code: str, *, known: Mapping[str, Any], now: datetime) -> list[dict[str, Any]]:
+    organisation = Organisation.objects.get(code=code)
+    logins = []
+    for role, short, name, name_zh in STAFF:
+        username = f"{short}-{code[-1].lower()}"
+        user = User.objects.filter(username=username).first()
+        kept = [entry["password"] for entry in known.get("logins", ()) if entry["username"] == username]
+        password = kept[0] if kept and user else f"demo-{secrets.token_urlsafe(9)}"
+        if user is None:
+            user_create(
+                username=username,
+                display_name=f"{name} {code} {name_zh}",
+                organisation_id=organisation.pk,
+                roles=[role],
+                password=password,
+                actor=BY,
+                now=now,
+            )
+        elif not kept:
+            user_password_set(user_id=user.pk, password=password, actor=BY, now=now)
+        logins.append(
+            {
+                "portal": "/hospital/",
+                "username": username,
+                "password": password,
+                "role": str(role),
+                "organisation": code,
+                "totp_secret": None,
+            }
+        )
+    return logins
