@@ -5,7 +5,17 @@ import os
 import sys
 from pathlib import Path
 
-OWNER = {"migrate", "makemigrations", "showmigrations", "sqlmigrate", "database_prepare", "flush", "dbshell", "test", "check"}
+OWNER = {
+    "migrate",
+    "makemigrations",
+    "showmigrations",
+    "sqlmigrate",
+    "database_prepare",
+    "flush",
+    "dbshell",
+    "test",
+    "check",
+}
 
 
 def main() -> None:

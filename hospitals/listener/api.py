@@ -14,8 +14,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 
-from accounts.models import Scope
 from accounts.services import KeyHolder
+from accounts.states import Scope
 from core.errors import Problem, ServiceUnavailable
 from core.problems import as_problem, problem_json
 from exchange.services.receive import Received, WishDraft
@@ -79,7 +79,7 @@ class Transactions(ListenerView):
         request=TransactionRequest,
         parameters=[OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, required=True)],
         responses={200: TransactionAnswer, 202: TransactionAnswer}
-        | {status: PROBLEM for status in (400, 401, 403, 408, 409, 413, 415, 422, 503)},
+        | dict.fromkeys((400, 401, 403, 408, 409, 413, 415, 422, 503), PROBLEM),
     )
     async def post(self, request: Any, holder: KeyHolder) -> HttpResponse:
         """Store a wish, send it, and wait up to `wait_seconds` for its verdict: 200 when final, else 202 `pending`."""
@@ -92,7 +92,10 @@ class Transactions(ListenerView):
 
 
 class OneTransaction(ListenerView):
-    @extend_schema(operation_id="transactions_read", responses={200: TransactionAnswer, 401: PROBLEM, 403: PROBLEM, 404: PROBLEM, 503: PROBLEM})
+    @extend_schema(
+        operation_id="transactions_read",
+        responses={200: TransactionAnswer, 401: PROBLEM, 403: PROBLEM, 404: PROBLEM, 503: PROBLEM},
+    )
     async def get(self, request: Any, holder: KeyHolder, his_no: str) -> HttpResponse:
         """The current verdict; 200 also while it is pending."""
         holder.require(Scope.TRANSACTIONS_READ)

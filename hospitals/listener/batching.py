@@ -1,4 +1,4 @@
-"""Database work of the listener: requests that arrive together share a commit. One thread, one connection per batcher."""
+"""Database work of the listener: requests that arrive together share a commit, one thread and connection per batcher."""
 
 from __future__ import annotations
 

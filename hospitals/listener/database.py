@@ -30,7 +30,9 @@ def _check(items: list[tuple[str, datetime]]) -> list[KeyHolder | Exception]:
 
 
 def _receive(drafts: list[WishDraft]) -> Sequence[Received | Exception]:
-    return _by_organisation(drafts, lambda draft: draft.organisation_id, lambda part, now: transactions_receive(drafts=part, now=now))
+    return _by_organisation(
+        drafts, lambda draft: draft.organisation_id, lambda part, now: transactions_receive(drafts=part, now=now)
+    )
 
 
 def _answer(items: list[tuple[int, str]]) -> Sequence[dict[str, Any] | Exception]:
@@ -41,7 +43,9 @@ def _answer(items: list[tuple[int, str]]) -> Sequence[dict[str, Any] | Exception
     )
 
 
-def _by_organisation(items: list[Any], owner: Callable[[Any], int], work: Callable[[list[Any], datetime], Sequence[Any]]) -> list[Any]:
+def _by_organisation(
+    items: list[Any], owner: Callable[[Any], int], work: Callable[[list[Any], datetime], Sequence[Any]]
+) -> list[Any]:
     """Do `work` for each organisation's items in a transaction that sees this organisation only; results in order.
 
     What goes wrong for one organisation is told to its callers alone.

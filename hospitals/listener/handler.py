@@ -58,7 +58,7 @@ class _ClientGone(Exception):
 
 
 class ListenerHandler(ASGIHandler):
-    """Serves PREFIX: reads the body under limits, resolves the view, runs it to its end, answers problem+json on failure."""
+    """Serves PREFIX: reads the body under limits, runs the view to its end, answers problem+json on failure."""
 
     def load_middleware(self, is_async: bool = False) -> None:
         """None of the site's middleware: no sessions, no cookies, no CSRF; keys are checked by the views."""

@@ -10,8 +10,7 @@ from rest_framework import serializers
 
 from core.ids import HIS_NO
 from core.money import EXPONENTS, LARGEST_MINOR
-from exchange.models.transaction import VerdictWord
-from exchange.states import OPERATION_CLASSES, TransactionState
+from exchange.states import OPERATION_CLASSES, TransactionState, VerdictWord
 
 OPERATIONS = ("eligibility", "presettle", "settle")
 MONEY_OPERATIONS = ("presettle", "settle")
@@ -36,7 +35,7 @@ class MinorField(serializers.IntegerField):
 
 
 @extend_schema_field({"type": ["string", "integer", "number"], "examples": ["1", "0.5"]})
-class DecimalText(serializers.Field[Decimal, Any, str, Any]):
+class DecimalText(serializers.Field[str, Any, str, Any]):
     """A decimal number as text ("100.000000"); a JSON number is taken too. Kept as text."""
 
     default_error_messages = {"invalid": "must be a decimal number with at most {places} places, as text"}
@@ -96,7 +95,9 @@ class DiagnosisShape(serializers.Serializer[Any]):
 
 class VisitShape(serializers.Serializer[Any]):
     visit_no = text(64)
-    kind = serializers.ChoiceField(choices=["outpatient", "inpatient", "emergency", "pharmacy"], required=False, allow_null=True)
+    kind = serializers.ChoiceField(
+        choices=["outpatient", "inpatient", "emergency", "pharmacy"], required=False, allow_null=True
+    )
     med_type = optional_text(8)
     department = optional_text(80)
     doctor_no = optional_text(40)
@@ -135,7 +136,8 @@ class TransactionRequest(serializers.Serializer[Any]):
     visit = VisitShape()
     bill = BillShape(required=False, allow_null=True)
     insurance = InsuranceShape(help_text="Decides the insurer.")
-    items = ItemShape(many=True, required=False, max_length=ITEMS_LIMIT)
+    # The stubs do not know that `many` makes a list with limits of its own.
+    items = ItemShape(many=True, required=False, max_length=ITEMS_LIMIT)  # type: ignore[call-arg]
     total_minor = MinorField(required=False, min_value=1)
     currency = serializers.ChoiceField(choices=sorted(EXPONENTS), default="CNY")
     wait_seconds = serializers.FloatField(min_value=0, max_value=WAIT_LIMIT_SECONDS, default=10, help_text="Seconds.")
@@ -144,7 +146,8 @@ class TransactionRequest(serializers.Serializer[Any]):
         wait = data.get("wait_seconds") if isinstance(data, dict) else None
         if isinstance(wait, (bool, str)):
             raise serializers.ValidationError({"wait_seconds": "must be a number of seconds"})
-        return super().to_internal_value(data)
+        value: dict[str, Any] = super().to_internal_value(data)
+        return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["operation"] in MONEY_OPERATIONS:
@@ -173,7 +176,9 @@ def _check_items(items: list[dict[str, Any]], total: int, currency: str) -> None
         else:
             continue
         if abs(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP) - item["amount_minor"]) > LINE_TOLERANCE_MINOR:
-            raise serializers.ValidationError({f"items[{index}].amount_minor": f"quantity x price is {exact.normalize():f}"})
+            raise serializers.ValidationError(
+                {f"items[{index}].amount_minor": f"quantity x price is {exact.normalize():f}"}
+            )
 
 
 class ShareShape(serializers.Serializer[Any]):

@@ -12,9 +12,10 @@ from django.core.exceptions import PermissionDenied
 from django.db import connection, transaction
 from django.http import HttpRequest
 
-from accounts.models import OrganisationKind, User
+from accounts.models import User
 from accounts.services.audit import NOBODY, audit_write
 from accounts.services.users import PASSWORD_LIMIT_CHARACTERS, username_normalised
+from accounts.states import OrganisationKind
 from core.clock import database_now
 from core.row_security import EVERYTHING, seen_by
 

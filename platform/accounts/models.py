@@ -8,36 +8,7 @@ from typing import ClassVar
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models
 
-
-class OrganisationKind(models.TextChoices):
-    HOSPITAL = "hospital"
-    INSURER = "insurer"
-    PHARMACY_CHAIN = "pharmacy_chain"
-    PHARMACY_SHOP = "pharmacy_shop"
-    TPA = "tpa"
-    PLATFORM = "platform"
-
-
-class Role(models.TextChoices):
-    """What a user may do. Each portal names the roles it lets in."""
-
-    HOSPITAL_CASHIER = "hospital_cashier"
-    HOSPITAL_BACK_OFFICE = "hospital_back_office"
-    INSURER_CLERK = "insurer_clerk"
-    PHARMACIST = "pharmacist"
-    REVIEWER = "reviewer"
-    OPERATOR = "operator"
-    SYSTEM_ADMINISTRATOR = "system_administrator"
-    SECURITY_ADMINISTRATOR = "security_administrator"
-    AUDITOR = "auditor"
-
-
-class Scope(models.TextChoices):
-    """What a client key may do."""
-
-    TRANSACTIONS_WRITE = "transactions:write"
-    TRANSACTIONS_READ = "transactions:read"
-    CLINICAL = "clinical"
+from accounts.states import OrganisationKind, Role
 
 
 class Organisation(models.Model):

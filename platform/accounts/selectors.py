@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.db.models import Q, QuerySet
 
-from accounts.models import AuditEntry, ClientKey, Organisation, OrganisationKind, User
+from accounts.models import AuditEntry, ClientKey, Organisation, User
+from accounts.states import OrganisationKind
 from core.row_security import EVERYTHING
 
 Seen = list[int] | str
@@ -50,3 +51,8 @@ def audit_entries_visible_to(*, user: User) -> QuerySet[AuditEntry]:
 def organisation_by_code(*, code: str) -> Organisation | None:
     """The organisation of that code, if this database transaction sees it."""
     return Organisation.objects.filter(code=code).first()
+
+
+def user_by_username(*, username: str) -> User | None:
+    """The person who signs in with this name, if this database transaction sees him."""
+    return User.objects.filter(username=username).first()

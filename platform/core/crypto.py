@@ -69,7 +69,7 @@ def seal(plain: bytes, *, scope: str, organisation_id: int, context: str, now: d
     return FORMAT + key_id.to_bytes(KEY_ID_BYTES, "big") + nonce + sealed
 
 
-def unseal(token: bytes, *, context: str) -> bytes:
+def unseal(token: bytes | memoryview, *, context: str) -> bytes:
     """The plain bytes. Raises SealBroken when the token was altered, moved, or its key is not ours to see."""
     token = bytes(token)
     if token[:1] != FORMAT:

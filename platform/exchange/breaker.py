@@ -23,8 +23,8 @@ WITH latest AS (
     WHERE interface_id = %(interface)s AND armed_at > %(since)s AND outcome IS DISTINCT FROM 'NOT_SENT'
     ORDER BY armed_at DESC LIMIT %(window)s
 ), pace AS (
-    SELECT coalesce(percentile_cont(0.95) WITHIN GROUP (ORDER BY elapsed_ms) FILTER (WHERE outcome <> 'UNKNOWN'), 1000) AS p95
-    FROM latest
+    SELECT coalesce(percentile_cont(0.95) WITHIN GROUP (ORDER BY elapsed_ms), 1000) AS p95
+    FROM latest WHERE outcome <> 'UNKNOWN'
 )
 SELECT count(*) FILTER (WHERE outcome IS NOT NULL AND outcome <> 'UNKNOWN'),
        count(*) FILTER (WHERE outcome = 'UNKNOWN' OR (outcome IS NULL

@@ -57,7 +57,13 @@ class SendHandler:
         results = [_result(outcome, _read(outcome, now=now), now=now) for outcome in outcomes]
         states = calls_conclude(results=results, now=now)
         return [
-            _after(outcome.work.job, states[outcome.work.payload.transaction_id], outcome.work.payload.deadline, outcome, now)
+            _after(
+                outcome.work.job,
+                states[outcome.work.payload.transaction_id],
+                outcome.work.payload.deadline,
+                outcome,
+                now,
+            )
             for outcome in outcomes
         ]
 
@@ -86,9 +92,7 @@ class OverdueHandler:
         return Parked(job, f"guard of an armed call failed: {type(error).__name__}: {error}"[:500])
 
 
-def _after(
-    job: ClaimedJob, state: str, deadline: datetime, outcome: Outcome | None, now: datetime
-) -> Disposition:
+def _after(job: ClaimedJob, state: str, deadline: datetime, outcome: Outcome | None, now: datetime) -> Disposition:
     """A transaction in doubt keeps its job, waiting for the resolver; every other one is done with it.
 
     A late outcome of a transaction that moved on meanwhile wants a look at once.

@@ -18,11 +18,35 @@ SHOWN_CHARACTERS = 20_000
 NAMES = frozenset({"name", "psn_name", "patient_name", "opter_name", "dr_name", "doctor_name", "patn_name"})
 NAMES_OF_THINGS = frozenset({"items", "diagnoses", "department", "hospital", "insurer", "fixmedins"})
 NUMBERS = frozenset(
-    ("id_no", "certno", "psn_no", "psn_cert_no", "card_no", "card_sn", "policy_no", "account_no", "mdtrt_cert_no", "id_card")
+    (
+        "id_no",
+        "certno",
+        "psn_no",
+        "psn_cert_no",
+        "card_no",
+        "card_sn",
+        "policy_no",
+        "account_no",
+        "mdtrt_cert_no",
+        "id_card",
+    )
 )
 PHONES = frozenset({"phone", "tel", "mobile", "telephone", "contact_phone"})
 SECRETS = frozenset(
-    ("credential", "contact", "password", "secret", "token", "pin", "sign_no", "cainfo", "dev_safe_info", "addr", "address", "email")
+    (
+        "credential",
+        "contact",
+        "password",
+        "secret",
+        "token",
+        "pin",
+        "sign_no",
+        "cainfo",
+        "dev_safe_info",
+        "addr",
+        "address",
+        "email",
+    )
     + ("authorization", "cookie", "set-cookie", "x-tif-paasid")
 )
 # 18 characters with a date of birth inside, its 15-digit predecessor, a mobile number. Message ids and amounts are none.

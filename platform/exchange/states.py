@@ -122,3 +122,25 @@ class CallOutcome(models.TextChoices):
     NOT_FOUND = "NOT_FOUND"
     UNKNOWN = "UNKNOWN"
     NOT_SENT = "NOT_SENT"
+
+
+class EvidenceKind(models.TextChoices):
+    CALL_OUTCOME = "CALL_OUTCOME"
+    DEADLINE_PASSED = "DEADLINE_PASSED"
+    OUR_RULE = "OUR_RULE"
+
+
+class VerdictWord(models.TextChoices):
+    SUCCEEDED = "succeeded"
+    REJECTED = "rejected"
+    NOT_SENT = "not_sent"
+    PENDING = "pending"
+    ABANDONED = "abandoned"
+    REVERSED = "reversed"
+    CANCELLED = "cancelled"
+    STANDS = "stands"
+
+
+class GrantSource(models.TextChoices):
+    CERTIFICATE = "CERTIFICATE"
+    DEMO = "DEMO"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from exchange.models import Transaction
-from exchange.models.transaction import VerdictWord
 from exchange.reasons import reason
-from exchange.states import TransactionState
+from exchange.states import TransactionState, VerdictWord
 
 _WORDS = {
     TransactionState.SUCCEEDED: VerdictWord.SUCCEEDED,
@@ -22,7 +21,9 @@ def verdict_word(transaction: Transaction) -> VerdictWord:
     return _WORDS.get(transaction.state, VerdictWord.PENDING)
 
 
-def verdict_body(transaction: Transaction, *, interface_code: str, insurer_code: str, msgid: str, square: bool) -> dict[str, Any]:
+def verdict_body(
+    transaction: Transaction, *, interface_code: str, insurer_code: str, msgid: str, square: bool
+) -> dict[str, Any]:
     """The answer of his-api. `trace_id` is the one under which the wish came in."""
     word = verdict_word(transaction)
     return {

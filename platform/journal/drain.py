@@ -11,11 +11,12 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import cast
 
 from django.db import InterfaceError, OperationalError, transaction
 
 from core.clock import database_now
-from journal.handlers import ClaimedJob, Disposition, Outcome, Work, handlers
+from journal.handlers import ClaimedJob, Disposition, NetworkHandler, Outcome, Work, handlers
 from journal.selectors import lanes_of_group
 from journal.services import jobs_arm, jobs_claim, jobs_settle
 
@@ -93,8 +94,8 @@ def outcomes_conclude(outcomes: Sequence[Outcome]) -> None:
 
 
 def _concluded(kind: str, outcomes: list[Outcome], *, now: datetime) -> list[Disposition]:
-    handler = handlers()[kind]
-    assert hasattr(handler, "conclude")  # noqa: S101 - only network handlers have outcomes
+    # Only network handlers bring outcomes.
+    handler = cast(NetworkHandler, handlers()[kind])
     try:
         with transaction.atomic():
             return list(handler.conclude(outcomes, now=now))
@@ -124,7 +125,7 @@ def _by_kind(jobs: Sequence[ClaimedJob]) -> dict[str, list[ClaimedJob]]:
 
 
 class LaneTable:
-    """The lanes of a group with this process's share of each cap, re-read every few seconds: no restart for a new one."""
+    """The lanes of a group with this process's share of each cap, re-read every few seconds."""
 
     def __init__(self, *, group_code: str | None, fresh_seconds: float) -> None:
         self.group_code = group_code
@@ -143,4 +144,3 @@ class LaneTable:
             self.read_at = time.monotonic()
         free = {lane_id: min(batch, share - in_flight[lane_id]) for lane_id, share in self.shares.items()}
         return {lane_id: slots for lane_id, slots in free.items() if slots > 0}
-

@@ -13,6 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import cast
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
@@ -31,7 +32,9 @@ class Engine:
     `overdue_seconds` holds back from jobs that became due more recently; `poll_seconds` looks without being asked.
     """
 
-    def __init__(self, *, group_code: str | None, overdue_seconds: float = 0.0, poll_seconds: float | None = None) -> None:
+    def __init__(
+        self, *, group_code: str | None, overdue_seconds: float = 0.0, poll_seconds: float | None = None
+    ) -> None:
         self.group_code = group_code
         self.overdue = timedelta(seconds=overdue_seconds)
         self.poll_seconds = poll_seconds
@@ -101,9 +104,9 @@ class Engine:
             concluded = self._conclude()
             looking = self.woken.is_set() or self.poll_seconds is not None or concluded > 0
             self.woken.clear()
-            if self.stopping.is_set() or not looking or self._arm() == 0:
-                if not self.outcomes:
-                    return
+            idle = self.stopping.is_set() or not looking or self._arm() == 0
+            if idle and not self.outcomes:
+                return
 
     def _conclude(self) -> int:
         batch = [self.outcomes.popleft() for _ in range(min(BATCH, len(self.outcomes)))]
@@ -145,19 +148,14 @@ class Engine:
             task.add_done_callback(self.tasks.discard)
 
     async def _perform(self, work: Work) -> None:
-        handler = handlers()[work.job.kind]
+        # Only network handlers make work.
+        handler = cast(NetworkHandler, handlers()[work.job.kind])
         try:
-            outcome = Outcome(work, result=await _network(handler).perform(work))
+            outcome = Outcome(work, result=await handler.perform(work))
         except BaseException as error:
             outcome = Outcome(work, error=error)
         self.outcomes.append(outcome)
         self.signal.set()
-
-
-def _network(handler: object) -> NetworkHandler:
-    if not hasattr(handler, "perform"):
-        raise TypeError(f"{type(handler).__name__} has no network phase")
-    return handler  # type: ignore[return-value]
 
 
 _engines: dict[str, Engine] = {}
@@ -174,5 +172,5 @@ def engine_of(group_code: str) -> Engine:
 
 def engines_stop(*, timeout_seconds: float) -> bool:
     """Stop all engines of this process; True when every call under way was concluded."""
-    return all([engine.stop(timeout_seconds=timeout_seconds) for engine in _engines.values()])
-
+    finished = [engine.stop(timeout_seconds=timeout_seconds) for engine in _engines.values()]
+    return all(finished)

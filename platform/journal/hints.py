@@ -1,7 +1,7 @@
 """Hints: "this worker group has due jobs". They make work start at once; nothing depends on their arrival.
 
-One thread per process talks to the broker, because kombu blocks; a hint that fails is counted and forgotten. The sweeper
-takes whatever no hint has reached.
+One thread per process talks to the broker, because kombu blocks; a hint that fails is counted and forgotten. The
+sweeper takes whatever no hint has reached.
 """
 
 from __future__ import annotations

@@ -32,7 +32,9 @@ class Lane(models.Model):
 
     code = models.SlugField(max_length=40)
     group = models.ForeignKey(WorkerGroup, on_delete=models.PROTECT, related_name="lanes")
-    cap_in_flight = models.PositiveIntegerField(default=200, help_text="Most calls under way at once, all workers together.")
+    cap_in_flight = models.PositiveIntegerField(
+        default=200, help_text="Most calls under way at once, all workers together."
+    )
     paused_at = models.DateTimeField(null=True, blank=True)
     paused_reason = models.TextField(blank=True)
 
@@ -76,7 +78,9 @@ class Job(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["lane", "priority", "run_at"], condition=models.Q(parked_at__isnull=True), name="jobs_due_by_lane"
+                fields=["lane", "priority", "run_at"],
+                condition=models.Q(parked_at__isnull=True),
+                name="jobs_due_by_lane",
             )
         ]
 

@@ -72,12 +72,15 @@ def jobs_claim(*, free_slots: dict[int, int], kinds: Iterable[str], due_before: 
     token = uuid4()
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, [list(free_slots), list(free_slots.values()), list(kinds), due_before])
-        return [ClaimedJob(*row, lease_token=token) for row in cursor.fetchall()]
+        names = [column.name for column in cursor.description or ()]
+        return [ClaimedJob(**dict(zip(names, row, strict=True)), lease_token=token) for row in cursor.fetchall()]
 
 
 ARM = """
-UPDATE journal_job job SET kind = armed.kind, run_at = armed.run_at, lease_token = armed.token, attempts = job.attempts + 1
-FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::uuid[]) AS armed (id, kind, run_at, token) WHERE job.id = armed.id
+UPDATE journal_job job
+SET kind = armed.kind, run_at = armed.run_at, lease_token = armed.token, attempts = job.attempts + 1
+FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::uuid[]) AS armed (id, kind, run_at, token)
+WHERE job.id = armed.id
 """
 
 
@@ -97,7 +100,8 @@ def jobs_arm(works: Sequence[Work]) -> None:
 LATER = """
 UPDATE journal_job job SET kind = coalesce(later.kind, job.kind), run_at = later.run_at, lease_token = NULL,
     priority = coalesce(later.priority, job.priority)
-FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::smallint[], %s::uuid[]) AS later (id, kind, run_at, priority, token)
+FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::smallint[], %s::uuid[])
+    AS later (id, kind, run_at, priority, token)
 WHERE job.id = later.id AND (job.lease_token IS NULL OR job.lease_token = later.token)
 """
 DONE = """
@@ -166,7 +170,9 @@ def _lane_write(lane_code: str, *, paused_at: datetime | None, paused_reason: st
 
 def worker_group_define(*, code: str, hosts: Sequence[str] = (), concurrency: int = 2) -> WorkerGroup:
     """Create or change a worker group."""
-    group, _ = WorkerGroup.objects.update_or_create(code=code, defaults={"hosts": list(hosts), "concurrency": concurrency})
+    group, _ = WorkerGroup.objects.update_or_create(
+        code=code, defaults={"hosts": list(hosts), "concurrency": concurrency}
+    )
     return group
 
 

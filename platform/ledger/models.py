@@ -9,7 +9,6 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 
-from accounts.models import Organisation
 from ledger.chart import BookKind, Side
 from ledger.states import HoldFlow, HoldState
 
@@ -17,8 +16,8 @@ from ledger.states import HoldFlow, HoldState
 class LedgerBook(models.Model):
     """The accounts between one organisation (a hospital, a pharmacy) and one insurer. Append-only."""
 
-    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
-    insurer_organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
+    organisation = models.ForeignKey("accounts.Organisation", on_delete=models.PROTECT, related_name="+")
+    insurer_organisation = models.ForeignKey("accounts.Organisation", on_delete=models.PROTECT, related_name="+")
     kind = models.TextField(choices=BookKind)
     time_zone = models.TextField(help_text="The organisation's when the book was opened: its days never shift later.")
     created_at = models.DateTimeField()

@@ -1,7 +1,7 @@
-"""The story that `make demo ARGS=--story` plays: hospitals settle over HTTP, and every book is held against the others.
+"""The story that `make demo ARGS=--story` plays: hospitals settle over HTTP, and all books are held together.
 
-It acts as a hospital's program would: it knows demo.json and the hospital interface, nothing else. Only the comparison at
-the end looks into our database.
+It acts as a hospital's program would: it knows demo.json and the hospital interface, nothing else. Only the comparison
+at the end looks into our database.
 """
 
 from __future__ import annotations
@@ -12,16 +12,24 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.message import Message
 from typing import Any
 from uuid import uuid4
 
-from exchange.selectors.books import open_by_msgid, receivable_minor, settled_by_msgid
+from core.money import Money
+from exchange.selectors.books import books_compare
 from ledger.services import prove
 
 SECONDS = 40.0
 Say = Callable[[str], None]
 # Last four digits of invented id numbers: what the sandbox insurer does with each is in insurers/sandbox/README.md.
-PEOPLE = {"1237": "80 % fund", "9003": "all cash", "9004": "three payers", "9005": "hospital bears 5 %", "9008": "all fund"}
+PEOPLE = {
+    "1237": "80 % fund",
+    "9003": "all cash",
+    "9004": "three payers",
+    "9005": "hospital bears 5 %",
+    "9008": "all fund",
+}
 
 
 class StoryFailed(Exception):
@@ -33,6 +41,10 @@ class Told:
     status: int
     headers: Mapping[str, str]
     body: dict[str, Any]
+
+
+def _lower(headers: Message) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 class Hospital:
@@ -55,12 +67,14 @@ class Hospital:
         )
         try:
             with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
-                return Told(answer.status, answer.headers, json.load(answer))
+                return Told(answer.status, _lower(answer.headers), json.load(answer))
         except urllib.error.HTTPError as error:
-            return Told(error.code, error.headers, json.load(error))
+            return Told(error.code, _lower(error.headers), json.load(error))
 
 
-def wish_of(his_no: str, *, ending: str, insurer: Mapping[str, Any], total_minor: int, operation: str = "settle") -> dict[str, Any]:
+def wish_of(
+    his_no: str, *, ending: str, insurer: Mapping[str, Any], total_minor: int, operation: str = "settle"
+) -> dict[str, Any]:
     """An invented patient's fee of one line."""
     return {
         "his_no": his_no,
@@ -104,9 +118,12 @@ class Story:
                     told = hospital.post(self._wish(hospital, insurer, ending))
                     self._expect(told.status == 200 and told.body["verdict"] == "succeeded", "a fee settles", told)
                     amounts = told.body["amounts"]
-                    parts = sum(amounts[name] for name in ("fund_minor", "account_minor", "hospital_minor", "cash_minor"))
+                    parts = sum(
+                        amounts[name] for name in ("fund_minor", "account_minor", "hospital_minor", "cash_minor")
+                    )
                     self._expect(parts == amounts["total_minor"], "the parts make the total", told)
-                    self.say(f"   {told.body['his_no']} {insurer['code']}: {meaning:<18} patient pays {amounts['cash_minor'] / 100:.2f}")
+                    paid = Money(amounts["cash_minor"], amounts["currency"])
+                    self.say(f"   {told.body['his_no']} {insurer['code']}: {meaning:<18} patient pays {paid}")
 
     def refuse(self) -> None:
         self.say("2. The insurer refuses a person it does not know: nothing is held, and the cashier is told why")
@@ -119,9 +136,11 @@ class Story:
         hospital, insurer = self.hospitals[0], self.demo["insurers"][0]
         wish, key = self._wish(hospital, insurer, "1237"), str(uuid4())
         first, second = hospital.post(wish, key=key), hospital.post(wish, key=key)
-        same = first.body["id"] == second.body["id"] and second.headers.get("Idempotent-Replayed") == "true"
+        same = first.body["id"] == second.body["id"] and second.headers.get("idempotent-replayed") == "true"
         self._expect(same, "the same answer comes again", second)
-        other = hospital.post({**wish, "total_minor": 1, "items": [{**wish["items"][0], "unit_price": "0.01", "amount_minor": 1}]})
+        other = hospital.post(
+            {**wish, "total_minor": 1, "items": [{**wish["items"][0], "unit_price": "0.01", "amount_minor": 1}]}
+        )
         self._expect(other.status == 409, "another wish under the same his_no is refused", other)
         stranger = self.hospitals[1].get(wish["his_no"])
         self._expect(stranger.status == 404, "the other hospital does not see it", stranger)
@@ -136,26 +155,20 @@ class Story:
         while hospital.get(told.body["his_no"]).body["state"] != "IN_DOUBT":
             self._expect(time.monotonic() < deadline, "it is held in doubt, not failed", told)
             time.sleep(0.2)
-        self.say(f"   {told.body['his_no']} is in doubt: not failed, not settled twice; finding out is the monitor's work")
+        self.say(
+            f"   {told.body['his_no']} is in doubt: not failed, not settled twice; finding out is the monitor's work"
+        )
 
     def compare_books(self) -> None:
-        self.say("5. The insurers' books against ours")
+        self.say("5. The insurers' books against ours, and ours against the ledger")
         for insurer in self.demo["insurers"]:
-            book = _control(insurer, "book")
-            theirs = {row["msgid"]: row for row in book["settlements"] if row["state"] == "settled"}
-            ours, unknown = settled_by_msgid(interface_code=insurer["code"]), open_by_msgid(interface_code=insurer["code"])
-            for msgid in theirs.keys() ^ ours.keys():
-                if msgid not in unknown:
-                    raise StoryFailed(f"{insurer['code']}: {msgid} stands in one book only")
-            for msgid, entry in ours.items():
-                same = all(theirs[msgid][name] == getattr(entry, name) for name in ("total_minor", "fund_minor", "account_minor", "cash_minor"))
-                if not same:
-                    raise StoryFailed(f"{insurer['code']}: {msgid} has other amounts in their book")
-            owed = sum(entry.fund_minor + entry.account_minor for entry in ours.values())
-            if receivable_minor(insurer_code=insurer["code"]) != owed:
-                raise StoryFailed(f"{insurer['code']}: the ledger says another receivable than the transactions")
-            doubt = len(unknown.keys() & theirs.keys())
-            self.say(f"   {insurer['code']}: {len(ours)} settlements equal to the cent, {owed / 100:.2f} receivable; {doubt} in doubt, by name")
+            code = insurer["code"]
+            comparison = books_compare(interface_code=code, settlements=_control(insurer, "book")["settlements"])
+            for difference in comparison.differences:
+                raise StoryFailed(f"{code}: {difference}")
+            doubt = ", ".join(comparison.in_doubt) or "none"
+            owed = Money(comparison.receivable_minor)
+            self.say(f"   {code}: {comparison.settled} settlements equal, {owed} receivable, in doubt: {doubt}")
         proof = prove()
         if not proof.holds:
             raise StoryFailed("the ledger does not prove")
@@ -168,7 +181,9 @@ class Story:
 
     def _expect(self, holds: bool, what: str, told: Told) -> None:
         if not holds:
-            raise StoryFailed(f"expected that {what}; was told {told.status} {json.dumps(told.body, ensure_ascii=False)}")
+            raise StoryFailed(
+                f"expected that {what}; was told {told.status} {json.dumps(told.body, ensure_ascii=False)}"
+            )
 
 
 def _control(insurer: Mapping[str, Any], what: str, body: Mapping[str, Any] | None = None) -> Any:

@@ -17,8 +17,9 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
-from accounts.models import ClientKey, Scope
+from accounts.models import ClientKey
 from accounts.services.audit import audit_write
+from accounts.states import Scope
 from core.errors import Conflict, Forbidden, NotFound, Problem
 
 PREFIX_CHARACTERS = 12

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
-from accounts.models import Organisation, OrganisationKind
+from accounts.models import Organisation
 from accounts.services.audit import audit_write
+from accounts.states import OrganisationKind
 from core.errors import Conflict, NotFound, Problem
 
 

@@ -11,8 +11,9 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from accounts.models import Organisation, OrganisationKind, Role, User
+from accounts.models import Organisation, User
 from accounts.services.audit import audit_write
+from accounts.states import OrganisationKind, Role
 from core.errors import Conflict, NotFound, Problem
 
 PASSWORD_LIMIT_CHARACTERS = 512

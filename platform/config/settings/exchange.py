@@ -17,11 +17,19 @@ SEND_WITHIN_SECONDS = 2.0
 # The Job that looks after an armed Call runs this long after its deadline.
 OVERDUE_AFTER_SECONDS = 1.0
 PATIENCE_SECONDS = 10.0
-ALLOWED_SKEW_SECONDS = environment.number("MEDISETTLE_ALLOWED_SKEW", 0.5 if _SCALED else 60, at_least=0 if _SCALED else 60)
+ALLOWED_SKEW_SECONDS = environment.number(
+    "MEDISETTLE_ALLOWED_SKEW", 0.5 if _SCALED else 60, at_least=0 if _SCALED else 60
+)
 ANSWER_LIMIT_BYTES = 2 * 1024 * 1024
 REQUEST_LIMIT_BYTES = 2 * 1024 * 1024
 REQUEST_BODY_SECONDS = 10.0
 CLOCK_OFFSET_SECONDS = environment.number("MEDISETTLE_CLOCK_OFFSET", 0, at_least=float("-inf")) if _SCALED else 0.0
-BREAKER = {"window": 50, "doubt_share": 0.5, "at_least": 10, "cool_seconds": 5.0 if _SCALED else 30.0, "p95_factor": 3.0}
+BREAKER = {
+    "window": 50,
+    "doubt_share": 0.5,
+    "at_least": 10,
+    "cool_seconds": 5.0 if _SCALED else 30.0,
+    "p95_factor": 3.0,
+}
 # The readable table of the house: which message kinds and jobs are handled by what.
 WIRING = "config.wiring"

@@ -6,7 +6,9 @@ ENVIRONMENT = environment.choice("MEDISETTLE_ENV", ("production", "demo", "test"
 SECRET_KEY = environment.text("MEDISETTLE_SECRET_KEY")
 MASTER_KEYS = environment.master_keys("MEDISETTLE_MASTER_KEYS")
 DEBUG = False
-ALLOWED_HOSTS = environment.words("MEDISETTLE_HOSTS", "" if ENVIRONMENT == "production" else "127.0.0.1,localhost,testserver")
+ALLOWED_HOSTS = environment.words(
+    "MEDISETTLE_HOSTS", "" if ENVIRONMENT == "production" else "127.0.0.1,localhost,testserver"
+)
 CSRF_TRUSTED_ORIGINS = environment.words("MEDISETTLE_ORIGINS")
 _HTTPS = ENVIRONMENT == "production"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS

@@ -7,234 +7,503 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0002_accounts_row_security'),
-        ('journal', '0001_jobs_lanes_groups'),
+        ("accounts", "0002_accounts_row_security"),
+        ("journal", "0001_jobs_lanes_groups"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Bill',
+            name="Bill",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('visit_no', models.TextField()),
-                ('bill_no', models.TextField()),
-                ('currency', models.CharField(max_length=3)),
-                ('requests', models.PositiveIntegerField(default=1, help_text='How many requests named it; counting them takes the lock.')),
-                ('created_at', models.DateTimeField()),
-                ('organisation', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.organisation')),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("visit_no", models.TextField()),
+                ("bill_no", models.TextField()),
+                ("currency", models.CharField(max_length=3)),
+                (
+                    "requests",
+                    models.PositiveIntegerField(
+                        default=1, help_text="How many requests named it; counting them takes the lock."
+                    ),
+                ),
+                ("created_at", models.DateTimeField()),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.organisation",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='InsurerInterface',
+            name="InsurerInterface",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.SlugField(max_length=40)),
-                ('dialect', models.CharField(default='native', max_length=20)),
-                ('envelope', models.CharField(default='hmac', max_length=20)),
-                ('base_url', models.URLField(help_text='https; plain http for a sandbox on loopback only.')),
-                ('insurer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.organisation')),
-                ('lane', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='journal.lane')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("code", models.SlugField(max_length=40)),
+                ("dialect", models.CharField(default="native", max_length=20)),
+                ("envelope", models.CharField(default="hmac", max_length=20)),
+                ("base_url", models.URLField(help_text="https; plain http for a sandbox on loopback only.")),
+                (
+                    "insurer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="accounts.organisation"
+                    ),
+                ),
+                (
+                    "lane",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="journal.lane"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='CapabilityGrant',
+            name="CapabilityGrant",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=40)),
-                ('value', models.JSONField()),
-                ('source', models.CharField(choices=[('CERTIFICATE', 'Certificate'), ('DEMO', 'Demo')], max_length=20)),
-                ('granted_at', models.DateTimeField()),
-                ('granted_by', models.TextField()),
-                ('interface', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='grants', to='exchange.insurerinterface')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=40)),
+                ("value", models.JSONField()),
+                ("source", models.CharField(choices=[("CERTIFICATE", "Certificate"), ("DEMO", "Demo")], max_length=20)),
+                ("granted_at", models.DateTimeField()),
+                ("granted_by", models.TextField()),
+                (
+                    "interface",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="grants",
+                        to="exchange.insurerinterface",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Call',
+            name="Call",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('organisation_id', models.BigIntegerField()),
-                ('kind', models.CharField(choices=[('ELIGIBILITY', 'Eligibility'), ('PRESETTLE', 'Presettle'), ('SETTLE', 'Settle'), ('QUERY', 'Query'), ('REVERSE', 'Reverse'), ('CANCEL', 'Cancel')], max_length=12)),
-                ('msgid', models.CharField(help_text='From a database sequence; never used twice.', max_length=30)),
-                ('armed_at', models.DateTimeField()),
-                ('send_before', models.DateTimeField(help_text='The process that armed it drops it, unsent, after this moment.')),
-                ('not_after', models.DateTimeField(help_text='The insurer must refuse it after this moment.')),
-                ('deadline', models.DateTimeField(help_text='After this moment no answer is waited for. Quiet time counts from here.')),
-                ('sealed_request', models.BinaryField()),
-                ('outcome', models.CharField(choices=[('DONE', 'Done'), ('REFUSED', 'Refused'), ('RUNNING', 'Running'), ('NOT_FOUND', 'Not Found'), ('UNKNOWN', 'Unknown'), ('NOT_SENT', 'Not Sent')], max_length=10, null=True)),
-                ('outcome_at', models.DateTimeField(null=True)),
-                ('outcome_reason', models.TextField(blank=True, default='')),
-                ('http_status', models.PositiveSmallIntegerField(null=True)),
-                ('elapsed_ms', models.PositiveIntegerField(null=True)),
-                ('sealed_answer', models.BinaryField(null=True)),
-                ('interface', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='exchange.insurerinterface')),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("organisation_id", models.BigIntegerField()),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("ELIGIBILITY", "Eligibility"),
+                            ("PRESETTLE", "Presettle"),
+                            ("SETTLE", "Settle"),
+                            ("QUERY", "Query"),
+                            ("REVERSE", "Reverse"),
+                            ("CANCEL", "Cancel"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("msgid", models.CharField(help_text="From a database sequence; never used twice.", max_length=30)),
+                ("armed_at", models.DateTimeField()),
+                (
+                    "send_before",
+                    models.DateTimeField(help_text="The process that armed it drops it, unsent, after this moment."),
+                ),
+                ("not_after", models.DateTimeField(help_text="The insurer must refuse it after this moment.")),
+                (
+                    "deadline",
+                    models.DateTimeField(
+                        help_text="After this moment no answer is waited for. Quiet time counts from here."
+                    ),
+                ),
+                ("sealed_request", models.BinaryField()),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("DONE", "Done"),
+                            ("REFUSED", "Refused"),
+                            ("RUNNING", "Running"),
+                            ("NOT_FOUND", "Not Found"),
+                            ("UNKNOWN", "Unknown"),
+                            ("NOT_SENT", "Not Sent"),
+                        ],
+                        max_length=10,
+                        null=True,
+                    ),
+                ),
+                ("outcome_at", models.DateTimeField(null=True)),
+                ("outcome_reason", models.TextField(blank=True, default="")),
+                ("http_status", models.PositiveSmallIntegerField(null=True)),
+                ("elapsed_ms", models.PositiveIntegerField(null=True)),
+                ("sealed_answer", models.BinaryField(null=True)),
+                (
+                    "interface",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="exchange.insurerinterface",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='InterfaceKey',
+            name="InterfaceKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key_id', models.CharField(max_length=40)),
-                ('sealed_secret', models.BinaryField()),
-                ('created_at', models.DateTimeField()),
-                ('retired_at', models.DateTimeField(blank=True, null=True)),
-                ('interface', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='keys', to='exchange.insurerinterface')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key_id", models.CharField(max_length=40)),
+                ("sealed_secret", models.BinaryField()),
+                ("created_at", models.DateTimeField()),
+                ("retired_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "interface",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="keys", to="exchange.insurerinterface"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Route',
+            name="Route",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('scheme', models.CharField(max_length=20)),
-                ('region', models.CharField(default='*', max_length=20)),
-                ('person_index', models.BinaryField(blank=True, help_text='Blind index: a rule for one person.', null=True)),
-                ('valid_from', models.DateField()),
-                ('valid_to', models.DateField(blank=True, help_text='Last day in force.', null=True)),
-                ('interface', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='routes', to='exchange.insurerinterface')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("scheme", models.CharField(max_length=20)),
+                ("region", models.CharField(default="*", max_length=20)),
+                (
+                    "person_index",
+                    models.BinaryField(blank=True, help_text="Blind index: a rule for one person.", null=True),
+                ),
+                ("valid_from", models.DateField()),
+                ("valid_to", models.DateField(blank=True, help_text="Last day in force.", null=True)),
+                (
+                    "interface",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="routes",
+                        to="exchange.insurerinterface",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Transaction',
+            name="Transaction",
             fields=[
-                ('version', models.PositiveIntegerField(default=0)),
-                ('state_at', models.DateTimeField()),
-                ('state_by', models.TextField()),
-                ('state_reason', models.TextField(blank=True, default='')),
-                ('trace_id', models.TextField()),
-                ('state', django_fsm.FSMField(choices=[('RECEIVED', 'Received'), ('SENDING', 'Sending'), ('SUCCEEDED', 'Succeeded'), ('REJECTED', 'Rejected'), ('NOT_SENT', 'Not Sent'), ('IN_DOUBT', 'In Doubt'), ('REVERSING', 'Reversing'), ('REVERSED', 'Reversed'), ('CANCELLED', 'Cancelled'), ('NEEDS_HUMAN', 'Needs Human')], default='RECEIVED', max_length=50, protected=True)),
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('his_no', models.CharField(max_length=66)),
-                ('operation', models.CharField(max_length=20)),
-                ('operation_class', models.CharField(choices=[('MOVES', 'Moves'), ('UNDOES', 'Undoes'), ('READS', 'Reads'), ('PREPARES', 'Prepares')], max_length=10)),
-                ('batch_no', models.TextField(blank=True, default='')),
-                ('inpatient', models.BooleanField(default=False)),
-                ('person_index', models.BinaryField(help_text='Blind index of id type and number.')),
-                ('body_digest', models.BinaryField(help_text='SHA-256 of the canonical body without wait_seconds.')),
-                ('sealed_body', models.BinaryField(help_text='The canonical body, encrypted.')),
-                ('total_minor', models.BigIntegerField(null=True)),
-                ('currency', models.CharField(max_length=3)),
-                ('fund_minor', models.BigIntegerField(null=True)),
-                ('account_minor', models.BigIntegerField(null=True)),
-                ('hospital_minor', models.BigIntegerField(null=True)),
-                ('cash_minor', models.BigIntegerField(null=True)),
-                ('shares', models.JSONField(default=list, help_text='[{payer, insurer, amount_minor}] as the insurer split it.')),
-                ('settlement_no', models.TextField(blank=True, default='')),
-                ('reason_code', models.TextField(blank=True, default='')),
-                ('insurer_code', models.TextField(blank=True, default='', help_text="The insurer's own reason code.")),
-                ('insurer_text', models.TextField(blank=True, default='')),
-                ('received_at', models.DateTimeField()),
-                ('acknowledged_at', models.DateTimeField(null=True)),
-                ('bill', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='transactions', to='exchange.bill')),
-                ('interface', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='exchange.insurerinterface')),
-                ('organisation', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.organisation')),
+                ("version", models.PositiveIntegerField(default=0)),
+                ("state_at", models.DateTimeField()),
+                ("state_by", models.TextField()),
+                ("state_reason", models.TextField(blank=True, default="")),
+                ("trace_id", models.TextField()),
+                (
+                    "state",
+                    django_fsm.FSMField(
+                        choices=[
+                            ("RECEIVED", "Received"),
+                            ("SENDING", "Sending"),
+                            ("SUCCEEDED", "Succeeded"),
+                            ("REJECTED", "Rejected"),
+                            ("NOT_SENT", "Not Sent"),
+                            ("IN_DOUBT", "In Doubt"),
+                            ("REVERSING", "Reversing"),
+                            ("REVERSED", "Reversed"),
+                            ("CANCELLED", "Cancelled"),
+                            ("NEEDS_HUMAN", "Needs Human"),
+                        ],
+                        default="RECEIVED",
+                        max_length=50,
+                        protected=True,
+                    ),
+                ),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("his_no", models.CharField(max_length=66)),
+                ("operation", models.CharField(max_length=20)),
+                (
+                    "operation_class",
+                    models.CharField(
+                        choices=[
+                            ("MOVES", "Moves"),
+                            ("UNDOES", "Undoes"),
+                            ("READS", "Reads"),
+                            ("PREPARES", "Prepares"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("batch_no", models.TextField(blank=True, default="")),
+                ("inpatient", models.BooleanField(default=False)),
+                ("person_index", models.BinaryField(help_text="Blind index of id type and number.")),
+                ("body_digest", models.BinaryField(help_text="SHA-256 of the canonical body without wait_seconds.")),
+                ("sealed_body", models.BinaryField(help_text="The canonical body, encrypted.")),
+                ("total_minor", models.BigIntegerField(null=True)),
+                ("currency", models.CharField(max_length=3)),
+                ("fund_minor", models.BigIntegerField(null=True)),
+                ("account_minor", models.BigIntegerField(null=True)),
+                ("hospital_minor", models.BigIntegerField(null=True)),
+                ("cash_minor", models.BigIntegerField(null=True)),
+                (
+                    "shares",
+                    models.JSONField(
+                        default=list, help_text="[{payer, insurer, amount_minor}] as the insurer split it."
+                    ),
+                ),
+                ("settlement_no", models.TextField(blank=True, default="")),
+                ("reason_code", models.TextField(blank=True, default="")),
+                ("insurer_code", models.TextField(blank=True, default="", help_text="The insurer's own reason code.")),
+                ("insurer_text", models.TextField(blank=True, default="")),
+                ("received_at", models.DateTimeField()),
+                ("acknowledged_at", models.DateTimeField(null=True)),
+                (
+                    "bill",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="transactions",
+                        to="exchange.bill",
+                    ),
+                ),
+                (
+                    "interface",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="exchange.insurerinterface",
+                    ),
+                ),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.organisation",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='IdempotencyKey',
+            name="IdempotencyKey",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('key', models.CharField(max_length=255)),
-                ('digest', models.BinaryField()),
-                ('created_at', models.DateTimeField()),
-                ('organisation', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.organisation')),
-                ('transaction', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='exchange.transaction')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("key", models.CharField(max_length=255)),
+                ("digest", models.BinaryField()),
+                ("created_at", models.DateTimeField()),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.organisation",
+                    ),
+                ),
+                (
+                    "transaction",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="exchange.transaction",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Evidence',
+            name="Evidence",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('organisation_id', models.BigIntegerField()),
-                ('kind', models.CharField(choices=[('CALL_OUTCOME', 'Call Outcome'), ('DEADLINE_PASSED', 'Deadline Passed'), ('OUR_RULE', 'Our Rule')], max_length=20)),
-                ('says', models.TextField(help_text='Outcome or rule, in one word.')),
-                ('details', models.TextField(blank=True, default='', help_text='No personal data.')),
-                ('at', models.DateTimeField()),
-                ('call', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='exchange.call')),
-                ('transaction', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='evidence', to='exchange.transaction')),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("organisation_id", models.BigIntegerField()),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("CALL_OUTCOME", "Call Outcome"),
+                            ("DEADLINE_PASSED", "Deadline Passed"),
+                            ("OUR_RULE", "Our Rule"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("says", models.TextField(help_text="Outcome or rule, in one word.")),
+                ("details", models.TextField(blank=True, default="", help_text="No personal data.")),
+                ("at", models.DateTimeField()),
+                (
+                    "call",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="exchange.call",
+                    ),
+                ),
+                (
+                    "transaction",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="evidence", to="exchange.transaction"
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='call',
-            name='transaction',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='calls', to='exchange.transaction'),
+            model_name="call",
+            name="transaction",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="calls", to="exchange.transaction"
+            ),
         ),
         migrations.CreateModel(
-            name='Verdict',
+            name="Verdict",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('organisation_id', models.BigIntegerField()),
-                ('version', models.PositiveIntegerField(help_text="The transaction's version that this verdict speaks of.")),
-                ('verdict', models.CharField(choices=[('succeeded', 'Succeeded'), ('rejected', 'Rejected'), ('not_sent', 'Not Sent'), ('pending', 'Pending'), ('abandoned', 'Abandoned'), ('reversed', 'Reversed'), ('cancelled', 'Cancelled'), ('stands', 'Stands')], max_length=10)),
-                ('body', models.JSONField(help_text='What the hospital is told, but for trace_id and acknowledged. No personal data.')),
-                ('at', models.DateTimeField()),
-                ('transaction', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='verdicts', to='exchange.transaction')),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("organisation_id", models.BigIntegerField()),
+                (
+                    "version",
+                    models.PositiveIntegerField(help_text="The transaction's version that this verdict speaks of."),
+                ),
+                (
+                    "verdict",
+                    models.CharField(
+                        choices=[
+                            ("succeeded", "Succeeded"),
+                            ("rejected", "Rejected"),
+                            ("not_sent", "Not Sent"),
+                            ("pending", "Pending"),
+                            ("abandoned", "Abandoned"),
+                            ("reversed", "Reversed"),
+                            ("cancelled", "Cancelled"),
+                            ("stands", "Stands"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "body",
+                    models.JSONField(
+                        help_text="What the hospital is told, but for trace_id and acknowledged. No personal data."
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                (
+                    "transaction",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="verdicts",
+                        to="exchange.transaction",
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='bill',
-            constraint=models.UniqueConstraint(fields=('organisation', 'visit_no', 'bill_no'), name='one_bill_per_number'),
+            model_name="bill",
+            constraint=models.UniqueConstraint(
+                fields=("organisation", "visit_no", "bill_no"), name="one_bill_per_number"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='insurerinterface',
-            constraint=models.UniqueConstraint(fields=('code',), name='one_interface_per_code'),
+            model_name="insurerinterface",
+            constraint=models.UniqueConstraint(fields=("code",), name="one_interface_per_code"),
         ),
         migrations.AddConstraint(
-            model_name='capabilitygrant',
-            constraint=models.UniqueConstraint(fields=('interface', 'name'), name='one_grant_per_capability'),
+            model_name="capabilitygrant",
+            constraint=models.UniqueConstraint(fields=("interface", "name"), name="one_grant_per_capability"),
         ),
         migrations.AddConstraint(
-            model_name='interfacekey',
-            constraint=models.UniqueConstraint(fields=('interface', 'key_id'), name='one_interface_key_per_id'),
+            model_name="interfacekey",
+            constraint=models.UniqueConstraint(fields=("interface", "key_id"), name="one_interface_key_per_id"),
         ),
         migrations.AddConstraint(
-            model_name='route',
-            constraint=models.UniqueConstraint(fields=('scheme', 'region', 'person_index', 'valid_from'), name='one_route_per_rule_and_day', nulls_distinct=False),
+            model_name="route",
+            constraint=models.UniqueConstraint(
+                fields=("scheme", "region", "person_index", "valid_from"),
+                name="one_route_per_rule_and_day",
+                nulls_distinct=False,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='route',
-            constraint=models.CheckConstraint(condition=models.Q(('valid_to__isnull', True), ('valid_to__gte', models.F('valid_from')), _connector='OR'), name='a_route_ends_after_it_begins'),
+            model_name="route",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("valid_to__isnull", True), ("valid_to__gte", models.F("valid_from")), _connector="OR"
+                ),
+                name="a_route_ends_after_it_begins",
+            ),
         ),
         migrations.AddIndex(
-            model_name='transaction',
-            index=models.Index(fields=['organisation', '-received_at'], name='transactions_of_the_day'),
+            model_name="transaction",
+            index=models.Index(fields=["organisation", "-received_at"], name="transactions_of_the_day"),
         ),
         migrations.AddConstraint(
-            model_name='transaction',
-            constraint=models.UniqueConstraint(fields=('organisation', 'his_no'), name='one_transaction_per_his_no'),
+            model_name="transaction",
+            constraint=models.UniqueConstraint(fields=("organisation", "his_no"), name="one_transaction_per_his_no"),
         ),
         migrations.AddConstraint(
-            model_name='transaction',
-            constraint=models.CheckConstraint(condition=models.Q(('total_minor__isnull', True), ('total_minor__gt', 0), _connector='OR'), name='a_total_is_positive'),
+            model_name="transaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("total_minor__isnull", True), ("total_minor__gt", 0), _connector="OR"),
+                name="a_total_is_positive",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='transaction',
-            constraint=models.CheckConstraint(condition=models.Q(('cash_minor__isnull', True), ('total_minor', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('fund_minor'), '+', models.F('account_minor')), '+', models.F('hospital_minor')), '+', models.F('cash_minor'))), _connector='OR'), name='the_parts_make_the_total'),
+            model_name="transaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("cash_minor__isnull", True),
+                    (
+                        "total_minor",
+                        django.db.models.expressions.CombinedExpression(
+                            django.db.models.expressions.CombinedExpression(
+                                django.db.models.expressions.CombinedExpression(
+                                    models.F("fund_minor"), "+", models.F("account_minor")
+                                ),
+                                "+",
+                                models.F("hospital_minor"),
+                            ),
+                            "+",
+                            models.F("cash_minor"),
+                        ),
+                    ),
+                    _connector="OR",
+                ),
+                name="the_parts_make_the_total",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='transaction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('operation_class', 'MOVES'), ('state', 'SUCCEEDED'), _negated=True), ('cash_minor__isnull', False), _connector='OR'), name='a_settled_fee_has_its_parts'),
+            model_name="transaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("operation_class", "MOVES"), ("state", "SUCCEEDED"), _negated=True),
+                    ("cash_minor__isnull", False),
+                    _connector="OR",
+                ),
+                name="a_settled_fee_has_its_parts",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='idempotencykey',
-            constraint=models.UniqueConstraint(fields=('organisation', 'key'), name='one_request_per_idempotency_key'),
+            model_name="idempotencykey",
+            constraint=models.UniqueConstraint(fields=("organisation", "key"), name="one_request_per_idempotency_key"),
         ),
         migrations.AddIndex(
-            model_name='call',
-            index=models.Index(fields=['interface', '-armed_at'], name='calls_of_an_interface'),
+            model_name="call",
+            index=models.Index(fields=["interface", "-armed_at"], name="calls_of_an_interface"),
         ),
         migrations.AddConstraint(
-            model_name='call',
-            constraint=models.UniqueConstraint(fields=('msgid',), name='one_call_per_msgid'),
+            model_name="call",
+            constraint=models.UniqueConstraint(fields=("msgid",), name="one_call_per_msgid"),
         ),
         migrations.AddConstraint(
-            model_name='call',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('outcome__isnull', True), ('outcome_at__isnull', True)), models.Q(('outcome__isnull', False), ('outcome_at__isnull', False)), _connector='OR'), name='an_outcome_has_its_time'),
+            model_name="call",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("outcome__isnull", True), ("outcome_at__isnull", True)),
+                    models.Q(("outcome__isnull", False), ("outcome_at__isnull", False)),
+                    _connector="OR",
+                ),
+                name="an_outcome_has_its_time",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='verdict',
-            constraint=models.UniqueConstraint(fields=('transaction', 'version', 'verdict'), name='equal_verdicts_once'),
+            model_name="verdict",
+            constraint=models.UniqueConstraint(
+                fields=("transaction", "version", "verdict"), name="equal_verdicts_once"
+            ),
         ),
     ]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from django.db import models
 
-from accounts.models import Organisation
-from journal.models import Lane
+from exchange.states import GrantSource
 
 
 class InsurerInterface(models.Model):
     """One address at which an insurer can be called, with the dialect and envelope it speaks. Runs on one lane."""
 
     code = models.SlugField(max_length=40)
-    insurer = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
-    lane = models.OneToOneField(Lane, on_delete=models.PROTECT, related_name="+")
+    insurer = models.ForeignKey("accounts.Organisation", on_delete=models.PROTECT, related_name="+")
+    lane = models.OneToOneField("journal.Lane", on_delete=models.PROTECT, related_name="+")
     dialect = models.CharField(max_length=20, default="native")
     envelope = models.CharField(max_length=20, default="hmac")
     base_url = models.URLField(help_text="https; plain http for a sandbox on loopback only.")
@@ -39,11 +38,6 @@ class InterfaceKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.interface_id}/{self.key_id}"
-
-
-class GrantSource(models.TextChoices):
-    CERTIFICATE = "CERTIFICATE"
-    DEMO = "DEMO"
 
 
 class CapabilityGrant(models.Model):

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from django.db import models
 
-from accounts.models import Organisation
 from exchange.models.bill import Bill
 from exchange.models.interface import InsurerInterface
-from exchange.states import OperationClass, TransactionFlow
+from exchange.states import EvidenceKind, OperationClass, TransactionFlow, VerdictWord
 
 
 class Transaction(TransactionFlow):
     """One wish of a hospital or pharmacy toward an insurer. (organisation, his_no) is unique for ever."""
 
     id = models.UUIDField(primary_key=True)
-    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+", db_index=False)
+    organisation = models.ForeignKey(
+        "accounts.Organisation", on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     his_no = models.CharField(max_length=66)
     operation = models.CharField(max_length=20)
     operation_class = models.CharField(max_length=10, choices=OperationClass)
@@ -70,7 +71,9 @@ class IdempotencyKey(models.Model):
     """A hospital's Idempotency-Key and the body it came with: the claim that this request acts once."""
 
     id = models.BigAutoField(primary_key=True)
-    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+", db_index=False)
+    organisation = models.ForeignKey(
+        "accounts.Organisation", on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     key = models.CharField(max_length=255)
     digest = models.BinaryField()
     transaction = models.ForeignKey(Transaction, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -81,12 +84,6 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return self.key
-
-
-class EvidenceKind(models.TextChoices):
-    CALL_OUTCOME = "CALL_OUTCOME"
-    DEADLINE_PASSED = "DEADLINE_PASSED"
-    OUR_RULE = "OUR_RULE"
 
 
 class Evidence(models.Model):
@@ -103,17 +100,6 @@ class Evidence(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.says}"
-
-
-class VerdictWord(models.TextChoices):
-    SUCCEEDED = "succeeded"
-    REJECTED = "rejected"
-    NOT_SENT = "not_sent"
-    PENDING = "pending"
-    ABANDONED = "abandoned"
-    REVERSED = "reversed"
-    CANCELLED = "cancelled"
-    STANDS = "stands"
 
 
 class Verdict(models.Model):

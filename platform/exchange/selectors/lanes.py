@@ -27,7 +27,9 @@ class LaneLink:
 
 def lane_links(*, now: datetime) -> list[LaneLink]:
     """All lanes by code. Lanes are no secret; their health is judged by the calls that the asker may see."""
-    return [_link(row, now) for row in InsurerInterface.objects.select_related("lane", "insurer").order_by("lane__code")]
+    return [
+        _link(row, now) for row in InsurerInterface.objects.select_related("lane", "insurer").order_by("lane__code")
+    ]
 
 
 def _link(row: InsurerInterface, now: datetime) -> LaneLink:

@@ -51,7 +51,7 @@ class RouteRule:
 
     @property
     def precedence(self) -> tuple[bool, bool, bool, date]:
-        """A person's rule goes before a scheme's and region's, those before any; of two equal ones the later goes first."""
+        """A person's rule goes first, then named scheme and region before any; of two equal ones the later."""
         return (self.person_index is not None, self.scheme != ANY, self.region != ANY, self.valid_from)
 
 

@@ -18,9 +18,7 @@ from exchange.states import OperationClass
 
 def by_his_no(keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Transaction]:
     """Transactions by (organisation id, his_no), among those the caller sees."""
-    rows = Transaction.objects.filter(
-        organisation_id__in={key[0] for key in keys}, his_no__in={key[1] for key in keys}
-    )
+    rows = Transaction.objects.filter(organisation_id__in={key[0] for key in keys}, his_no__in={key[1] for key in keys})
     return {(row.organisation_id, row.his_no): row for row in rows}
 
 

@@ -16,11 +16,10 @@ from core.transitions import write_many
 from exchange.bills import is_square
 from exchange.messages import Reply
 from exchange.models import Bill, Call, Evidence, Transaction, Verdict
-from exchange.models.transaction import EvidenceKind
 from exchange.notices import verdicts_announce
 from exchange.selectors.interfaces import interfaces
 from exchange.selectors.transactions import money_wishes_of_bills
-from exchange.states import CallOutcome, OperationClass, TransactionState
+from exchange.states import CallOutcome, EvidenceKind, OperationClass, TransactionState
 from exchange.verdicts import verdict_body, verdict_word
 from ledger.services import BookKey, PostingDraft, credit, debit, postings_write
 
@@ -84,7 +83,7 @@ def calls_conclude(*, results: Sequence[CallResult], now: datetime) -> dict[UUID
 
 
 def transactions_overdue(*, transaction_ids: Sequence[UUID], now: datetime) -> dict[UUID, str]:
-    """Nobody concluded these calls by their deadline: the process that sent them is gone. Doubt, or nothing at stake."""
+    """Nobody concluded these calls by their deadline: who sent them is gone. Doubt, or nothing at stake."""
     rows = _locked(transaction_ids)
     endings: list[Ending] = []
     msgids = dict(Call.objects.filter(transaction_id__in=rows).values_list("transaction_id", "msgid"))
@@ -98,7 +97,7 @@ def transactions_overdue(*, transaction_ids: Sequence[UUID], now: datetime) -> d
 
 
 def transaction_unreadable(*, result: CallResult, now: datetime) -> str:
-    """An outcome whose conclusion raised: keep it on the Call and leave the transaction in doubt, by the least writing."""
+    """An outcome whose conclusion raised: keep it on the Call, leave the transaction in doubt, write no more."""
     return calls_conclude(results=[result], now=now)[result.transaction_id]
 
 
@@ -191,9 +190,7 @@ def _amounts_set(row: Transaction, reply: Reply) -> None:
     row.fund_minor, row.account_minor = split.fund_minor, split.account_minor
     row.hospital_minor, row.cash_minor = split.hospital_minor, split.cash_minor
     row.settlement_no = split.settlement_no
-    row.shares = [
-        {"payer": payer, "insurer": insurer_code, "amount_minor": amount} for payer, amount in split.shares
-    ]
+    row.shares = [{"payer": payer, "insurer": insurer_code, "amount_minor": amount} for payer, amount in split.shares]
 
 
 def _settled(row: Transaction) -> bool:
@@ -233,7 +230,9 @@ def _verdicts_write(endings: Sequence[Ending], *, now: datetime) -> None:
                 transaction_id=ending.row.pk,
                 version=ending.row.version,
                 verdict=verdict_word(ending.row),
-                body=verdict_body(ending.row, square=squares.get(ending.row.bill_id, True), msgid=ending.msgid, **_names(ending.row)),
+                body=verdict_body(
+                    ending.row, square=squares.get(ending.row.bill_id, True), msgid=ending.msgid, **_names(ending.row)
+                ),
                 at=now,
             )
             for ending in ended
@@ -257,7 +256,9 @@ def _squares(endings: Sequence[Ending]) -> dict[UUID | None, bool]:
     return {bill_id: is_square(wishes[bill_id]) for bill_id in bill_ids}
 
 
-def _evidence(row: Transaction, kind: EvidenceKind, says: str, *, now: datetime, call_id: UUID | None = None) -> Evidence:
+def _evidence(
+    row: Transaction, kind: EvidenceKind, says: str, *, now: datetime, call_id: UUID | None = None
+) -> Evidence:
     return Evidence(
         id=uuid7(now),
         organisation_id=row.organisation_id,

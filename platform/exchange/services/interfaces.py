@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -15,14 +15,23 @@ from core.errors import Problem
 from exchange.dialects import DIALECTS
 from exchange.envelopes import ENVELOPES
 from exchange.models import CapabilityGrant, InsurerInterface, InterfaceKey, Route
-from exchange.models.interface import GrantSource
 from exchange.selectors.interfaces import secret_context
-from journal.models import Lane
+from exchange.states import GrantSource
+
+if TYPE_CHECKING:
+    from journal.models import Lane
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SECRET_BYTES = 16
 FLAGS = frozenset(
-    ("can_query_by_msgid", "settle_idempotent", "reverse_idempotent", "reverse_unknown_ok", "blocks_late_original", "not_found_is_final")
+    (
+        "can_query_by_msgid",
+        "settle_idempotent",
+        "reverse_idempotent",
+        "reverse_unknown_ok",
+        "blocks_late_original",
+        "not_found_is_final",
+    )
 )
 NUMBERS = frozenset(("max_processing_seconds", "accept_window_seconds"))
 
@@ -48,13 +57,19 @@ def interface_define(
         raise InterfaceInvalid(explanation=f"dialect {dialect} or envelope {envelope} is not known")
     interface, _ = InsurerInterface.objects.update_or_create(
         code=code,
-        defaults={"insurer_id": insurer_id, "lane": lane, "base_url": base_url, "dialect": dialect, "envelope": envelope},
+        defaults={
+            "insurer_id": insurer_id,
+            "lane": lane,
+            "base_url": base_url,
+            "dialect": dialect,
+            "envelope": envelope,
+        },
     )
     return interface
 
 
 def interface_key_add(*, interface: InsurerInterface, key_id: str, secret: bytes, now: datetime) -> InterfaceKey:
-    """Store a shared secret; the newest live key signs, all live keys verify. Raises InterfaceInvalid for a short one."""
+    """Store a shared secret: the newest live key signs, all live keys verify. Raises InterfaceInvalid."""
     if len(secret) < SECRET_BYTES:
         raise InterfaceInvalid(explanation=f"the secret has fewer than {SECRET_BYTES} bytes")
     sealed = seal(
@@ -115,5 +130,3 @@ def route_add(
         defaults={"interface": interface, "valid_to": valid_to},
     )
     return route
-
-

@@ -1,4 +1,4 @@
-"""A wish arrives: the transaction and its first job are committed, or the caller learns why not. Nothing is sent here."""
+"""A wish arrives: the transaction and its first job are committed, or the caller learns why not. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -236,7 +236,11 @@ def _admit(
     # Later drafts of this batch meet this one as if it were stored.
     known[draft.organisation_id, draft.his_no] = row
     keys[draft.organisation_id, draft.idempotency_key] = IdempotencyKey(
-        organisation_id=draft.organisation_id, key=draft.idempotency_key, digest=draft.digest, transaction=row, created_at=now
+        organisation_id=draft.organisation_id,
+        key=draft.idempotency_key,
+        digest=draft.digest,
+        transaction=row,
+        created_at=now,
     )
     batch.fresh[draft.organisation_id, draft.idempotency_key] = (draft, row, rule)
     return Received(transaction_id, draft.his_no)

@@ -9,8 +9,8 @@ from typing import Any
 from core.errors import NotFound
 from core.ids import uuid7
 from exchange.models import Transaction, Verdict
-from exchange.models.transaction import VerdictWord
 from exchange.selectors.transactions import answers_of
+from exchange.states import VerdictWord
 from exchange.verdicts import verdict_body, verdict_word
 
 
@@ -61,4 +61,3 @@ def _body(row: Transaction) -> dict[str, Any]:
         msgid=call or "",
         square=row.bill_id is None,
     )
-

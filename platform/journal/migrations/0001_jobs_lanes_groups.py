@@ -5,64 +5,106 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='WorkerGroup',
+            name="WorkerGroup",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.SlugField(max_length=40)),
-                ('hosts', models.JSONField(default=list, help_text='Host names that run it; empty means: any host that is asked to.')),
-                ('concurrency', models.PositiveSmallIntegerField(default=2, help_text='Worker children on each host.')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("code", models.SlugField(max_length=40)),
+                (
+                    "hosts",
+                    models.JSONField(
+                        default=list, help_text="Host names that run it; empty means: any host that is asked to."
+                    ),
+                ),
+                ("concurrency", models.PositiveSmallIntegerField(default=2, help_text="Worker children on each host.")),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('code',), name='one_worker_group_per_code'), models.CheckConstraint(condition=models.Q(('concurrency__gte', 1)), name='a_worker_group_works')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("code",), name="one_worker_group_per_code"),
+                    models.CheckConstraint(condition=models.Q(("concurrency__gte", 1)), name="a_worker_group_works"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Lane',
+            name="Lane",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.SlugField(max_length=40)),
-                ('cap_in_flight', models.PositiveIntegerField(default=200, help_text='Most calls under way at once, all workers together.')),
-                ('paused_at', models.DateTimeField(blank=True, null=True)),
-                ('paused_reason', models.TextField(blank=True)),
-                ('group', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='lanes', to='journal.workergroup')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("code", models.SlugField(max_length=40)),
+                (
+                    "cap_in_flight",
+                    models.PositiveIntegerField(
+                        default=200, help_text="Most calls under way at once, all workers together."
+                    ),
+                ),
+                ("paused_at", models.DateTimeField(blank=True, null=True)),
+                ("paused_reason", models.TextField(blank=True)),
+                (
+                    "group",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="lanes", to="journal.workergroup"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Job',
+            name="Job",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('kind', models.TextField(help_text='Key of a handler in config/wiring.py.')),
-                ('organisation_id', models.BigIntegerField()),
-                ('subject_id', models.UUIDField()),
-                ('priority', models.PositiveSmallIntegerField(help_text='Lower goes first: what ends doubt goes before what begins.')),
-                ('run_at', models.DateTimeField()),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('lease_token', models.UUIDField(null=True)),
-                ('parked_at', models.DateTimeField(null=True)),
-                ('parked_reason', models.TextField(blank=True, default='')),
-                ('trace_id', models.TextField()),
-                ('created_at', models.DateTimeField()),
-                ('lane', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='jobs', to='journal.lane')),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("kind", models.TextField(help_text="Key of a handler in config/wiring.py.")),
+                ("organisation_id", models.BigIntegerField()),
+                ("subject_id", models.UUIDField()),
+                (
+                    "priority",
+                    models.PositiveSmallIntegerField(
+                        help_text="Lower goes first: what ends doubt goes before what begins."
+                    ),
+                ),
+                ("run_at", models.DateTimeField()),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("lease_token", models.UUIDField(null=True)),
+                ("parked_at", models.DateTimeField(null=True)),
+                ("parked_reason", models.TextField(blank=True, default="")),
+                ("trace_id", models.TextField()),
+                ("created_at", models.DateTimeField()),
+                (
+                    "lane",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="jobs", to="journal.lane"
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('parked_at__isnull', True)), fields=['lane', 'priority', 'run_at'], name='jobs_due_by_lane')],
-                'constraints': [models.UniqueConstraint(fields=('subject_id', 'kind'), name='one_job_per_subject_and_kind'), models.CheckConstraint(condition=models.Q(('parked_at__isnull', True), models.Q(('parked_reason', ''), _negated=True), _connector='OR'), name='a_parked_job_says_why')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("parked_at__isnull", True)),
+                        fields=["lane", "priority", "run_at"],
+                        name="jobs_due_by_lane",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("subject_id", "kind"), name="one_job_per_subject_and_kind"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("parked_at__isnull", True), models.Q(("parked_reason", ""), _negated=True), _connector="OR"
+                        ),
+                        name="a_parked_job_says_why",
+                    ),
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='lane',
-            constraint=models.UniqueConstraint(fields=('code',), name='one_lane_per_code'),
+            model_name="lane",
+            constraint=models.UniqueConstraint(fields=("code",), name="one_lane_per_code"),
         ),
         migrations.AddConstraint(
-            model_name='lane',
-            constraint=models.CheckConstraint(condition=models.Q(('cap_in_flight__gte', 1)), name='a_lane_carries_something'),
+            model_name="lane",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("cap_in_flight__gte", 1)), name="a_lane_carries_something"
+            ),
         ),
     ]

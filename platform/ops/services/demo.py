@@ -12,11 +12,12 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from accounts.models import Organisation, OrganisationKind, Role, Scope, User
+from accounts.selectors import organisation_by_code, user_by_username
 from accounts.services import client_key_check, client_key_create, organisation_create, user_create, user_password_set
+from accounts.states import OrganisationKind, Role, Scope
 from core.errors import Problem
-from exchange.models.interface import GrantSource
 from exchange.services.interfaces import capabilities_grant, interface_define, interface_key_add, route_add
+from exchange.states import GrantSource
 from journal.services import lane_define, worker_group_define
 
 BY = "demo"
@@ -28,7 +29,10 @@ HOSPITALS = (
     ("HOSP-B", "Demo Hospital West", "演示西区医院"),
 )
 SCHEMES = {"SANDBOX-A": "310", "SANDBOX-B": "390", "SANDBOX-C": "340"}
-STAFF = ((Role.HOSPITAL_CASHIER, "cashier", "Cashier", "收费员"), (Role.HOSPITAL_BACK_OFFICE, "office", "Back office", "医保办"))
+STAFF = (
+    (Role.HOSPITAL_CASHIER, "cashier", "Cashier", "收费员"),
+    (Role.HOSPITAL_BACK_OFFICE, "office", "Back office", "医保办"),
+)
 
 
 class NotADemo(Problem):
@@ -53,7 +57,12 @@ class SandboxInsurer:
     @classmethod
     def of(cls, entry: Mapping[str, Any], capabilities: Mapping[str, Any]) -> SandboxInsurer:
         return cls(
-            entry["code"], entry["url"], entry["control_url"], entry["key_id"], base64.b64decode(entry["secret"]), capabilities
+            entry["code"],
+            entry["url"],
+            entry["control_url"],
+            entry["key_id"],
+            base64.b64decode(entry["secret"]),
+            capabilities,
         )
 
 
@@ -68,8 +77,13 @@ def demo_seed(*, insurers: Sequence[SandboxInsurer], known: Mapping[str, Any], n
         group = worker_group_define(code=GROUP, concurrency=2)
         for insurer in insurers:
             _insurer(insurer, group=group, now=now)
-        hospitals = [_hospital(*names, known=known, now=now) for names in HOSPITALS]
-        logins = [login for code, _, _ in HOSPITALS for login in _logins(code, known=known, now=now)]
+        hospitals: list[dict[str, Any]] = []
+        logins: list[dict[str, Any]] = []
+        for code, name, name_zh in HOSPITALS:
+            organisation = _organisation(code, OrganisationKind.HOSPITAL, name, name_zh, now)
+            key = _client_key(organisation.pk, code, known=known, now=now)
+            hospitals.append({"code": code, "name": name, "client_key": key})
+            logins += _logins(code, organisation_id=organisation.pk, known=known, now=now)
     return {
         "hospitals": hospitals,
         "insurers": [
@@ -88,9 +102,10 @@ def demo_seed(*, insurers: Sequence[SandboxInsurer], known: Mapping[str, Any], n
     }
 
 
-def _organisation(code: str, kind: OrganisationKind, name: str, name_zh: str, now: datetime) -> Organisation:
-    found = Organisation.objects.filter(code=code).first()
-    return found or organisation_create(code=code, kind=kind, name=name, name_zh=name_zh, actor=BY, now=now)
+def _organisation(code: str, kind: OrganisationKind, name: str, name_zh: str, now: datetime) -> Any:
+    return organisation_by_code(code=code) or organisation_create(
+        code=code, kind=kind, name=name, name_zh=name_zh, actor=BY, now=now
+    )
 
 
 def _insurer(insurer: SandboxInsurer, *, group: Any, now: datetime) -> None:
@@ -105,18 +120,12 @@ def _insurer(insurer: SandboxInsurer, *, group: Any, now: datetime) -> None:
     route_add(scheme=SCHEMES[insurer.code], region=REGION, interface=interface, valid_from=ROUTES_FROM)
 
 
-def _hospital(code: str, name: str, name_zh: str, *, known: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    organisation = _organisation(code, OrganisationKind.HOSPITAL, name, name_zh, now)
+def _client_key(organisation_id: int, code: str, *, known: Mapping[str, Any], now: datetime) -> str:
     key = next((entry["client_key"] for entry in known.get("hospitals", ()) if entry["code"] == code), "")
-    if not _key_holds(key, now):
-        key = client_key_create(
-            organisation_id=organisation.pk,
-            name="demo",
-            scopes=[Scope.TRANSACTIONS_WRITE, Scope.TRANSACTIONS_READ],
-            actor=BY,
-            now=now,
-        )
-    return {"code": code, "name": name, "client_key": key}
+    if _key_holds(key, now):
+        return str(key)
+    scopes = [Scope.TRANSACTIONS_WRITE, Scope.TRANSACTIONS_READ]
+    return client_key_create(organisation_id=organisation_id, name="demo", scopes=scopes, actor=BY, now=now)
 
 
 def _key_holds(key: str, now: datetime) -> bool:
@@ -127,19 +136,18 @@ def _key_holds(key: str, now: datetime) -> bool:
     return True
 
 
-def _logins(code: str, *, known: Mapping[str, Any], now: datetime) -> list[dict[str, Any]]:
-    organisation = Organisation.objects.get(code=code)
+def _logins(code: str, *, organisation_id: int, known: Mapping[str, Any], now: datetime) -> list[dict[str, Any]]:
     logins = []
     for role, short, name, name_zh in STAFF:
         username = f"{short}-{code[-1].lower()}"
-        user = User.objects.filter(username=username).first()
+        user = user_by_username(username=username)
         kept = [entry["password"] for entry in known.get("logins", ()) if entry["username"] == username]
         password = kept[0] if kept and user else f"demo-{secrets.token_urlsafe(9)}"
         if user is None:
             user_create(
                 username=username,
                 display_name=f"{name} {code} {name_zh}",
-                organisation_id=organisation.pk,
+                organisation_id=organisation_id,
                 roles=[role],
                 password=password,
                 actor=BY,

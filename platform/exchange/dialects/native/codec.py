@@ -41,13 +41,14 @@ class NativeDialect:
         if not isinstance(answer, dict) or answer.get("msgid") != msgid:
             return untrusted("it does not answer our message")
         outcome = OUTCOMES.get(answer["code"]) if isinstance(answer.get("code"), str) else None
-        reason = answer.get("reason") if isinstance(answer.get("reason"), dict) else {}
+        reason = answer.get("reason")
         if outcome is CallOutcome.REFUSED:
+            said = reason if isinstance(reason, dict) else {}
             return Reply(
                 outcome,
                 reason_code="refused_by_insurer",
-                insurer_code=str(reason.get("code") or "")[:TEXT_LIMIT],
-                insurer_text=str(reason.get("text") or "")[:TEXT_LIMIT],
+                insurer_code=str(said.get("code") or "")[:TEXT_LIMIT],
+                insurer_text=str(said.get("text") or "")[:TEXT_LIMIT],
             )
         if outcome is not CallOutcome.DONE:
             return untrusted(f"code {str(answer.get('code'))[:40]!r} decides nothing")
@@ -86,7 +87,12 @@ def _split(answer: dict[str, Any]) -> Split | None:
     parts: list[tuple[str, int]] = []
     for share in shares:
         payer, amount = (share.get("payer"), share.get("amount_minor")) if isinstance(share, dict) else (None, None)
-        if not isinstance(payer, str) or payer not in FUND_PAYERS | ACCOUNT_PAYERS or type(amount) is not int or amount < 0:
+        if (
+            not isinstance(payer, str)
+            or payer not in FUND_PAYERS | ACCOUNT_PAYERS
+            or type(amount) is not int
+            or amount < 0
+        ):
             return None
         parts.append((payer, amount))
     sums_match = (

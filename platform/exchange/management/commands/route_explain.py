@@ -29,8 +29,7 @@ class Command(BaseCommand):
         for rule, verdict in lines:
             who = "one person" if rule.person_index else "anybody"
             days = f"{rule.valid_from}..{rule.valid_to or ''}"
-            self.stdout.write(
-                f"{rule.interface_code:<16} scheme {rule.scheme:<8} region {rule.region:<8} {who:<10} {days:<23} {verdict}"
-            )
+            rule_text = f"{rule.interface_code:<16} scheme {rule.scheme:<8} region {rule.region:<8}"
+            self.stdout.write(f"{rule_text} {who:<10} {days:<23} {verdict}")
         if not any(verdict == "chosen" for _, verdict in lines):
             self.stdout.write("No rule applies: the hospital is answered 422 no_route.")

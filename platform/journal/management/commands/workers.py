@@ -62,7 +62,18 @@ class Command(BaseCommand):
     def _command(self, group: WorkerGroup, options: dict[str, Any]) -> list[str]:
         concurrency = options["concurrency"] or group.concurrency
         return [
-            *(sys.executable, "-m", "celery", "--app", "config", "worker", "--pool", "prefork", "--loglevel", "WARNING"),
+            *(
+                sys.executable,
+                "-m",
+                "celery",
+                "--app",
+                "config",
+                "worker",
+                "--pool",
+                "prefork",
+                "--loglevel",
+                "WARNING",
+            ),
             *("--queues", queue_of(group.code), "--concurrency", str(concurrency)),
             *("--hostname", f"{group.code}@{options['host']}", "--without-gossip", "--without-mingle"),
         ]

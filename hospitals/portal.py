@@ -1,5 +1,0 @@
-"""The hospital's back office, mounted at /hospital/."""
-
-from unfold.sites import UnfoldAdminSite
-
-site = UnfoldAdminSite(name="hospital")

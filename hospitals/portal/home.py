@@ -1,0 +1,109 @@
+"""What needs the hospital's people today: settled, refused, in doubt with age, not sent, and the links to insurers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.db.models import Count, Min, Q, QuerySet, Sum
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext
+
+from accounts.models import User
+from core.clock import database_now
+from exchange.models import Transaction
+from exchange.selectors.lanes import lane_links
+from exchange.states import OperationClass, TransactionState
+from hospitals.portal.reading import UNCERTAIN, address_with, day_bounds, reader, transactions_of
+from portal.site import PortalSite
+
+OLDEST_ROWS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A count that leads to its rows. `sums` are (minor units, currency); `since` is the oldest row's moment."""
+
+    title: str
+    count: int
+    sums: Sequence[tuple[int, str]]
+    link: str
+    icon: str
+    tone: str
+    note: str
+    since: datetime | None = None
+
+
+def home(site: PortalSite, request: HttpRequest) -> HttpResponse:
+    user, now = reader(request), database_now()
+    today = timezone.localtime(now).date()
+    uncertain = transactions_of(user=user).filter(state__in=UNCERTAIN)
+    context = {
+        "now": now,
+        "today": today,
+        "tiles": _tiles(site, user, today, uncertain),
+        "uncertain": uncertain.order_by("state_at", "pk")[:OLDEST_ROWS],
+        "uncertain_link": _link(site, state="uncertain"),
+        "lanes": lane_links(now=now),
+    }
+    return site.show(request, "portals/hospital/home.html", context, title=gettext("Today"))
+
+
+def _tiles(site: PortalSite, user: User, today: date, uncertain: QuerySet[Transaction]) -> list[Tile]:
+    begin, end = day_bounds(today)
+    fees = Q(operation_class=OperationClass.MOVES)
+    of_today = transactions_of(user=user).filter(fees, received_at__gte=begin, received_at__lt=end)
+    by_state: dict[str, list[dict[str, Any]]] = {}
+    for row in of_today.order_by().values("state", "currency").annotate(count=Count("pk"), sum=Sum("total_minor")):
+        by_state.setdefault(row["state"], []).append(row)
+    doubts = uncertain.order_by().aggregate(count=Count("pk"), since=Min("state_at"))
+    doubt_sums = uncertain.filter(fees).order_by().values_list("currency").annotate(Sum("total_minor"))
+    day = today.isoformat()
+
+    def tile(state: TransactionState, title: str, icon: str, tone: str, note: str) -> Tile:
+        rows = by_state.get(state, [])
+        return Tile(
+            title=title,
+            count=sum(row["count"] for row in rows),
+            sums=[(row["sum"] or 0, row["currency"]) for row in rows],
+            link=_link(site, state=state, day=day, operation="settle"),
+            icon=icon,
+            tone=tone,
+            note=note,
+        )
+
+    return [
+        Tile(
+            title=gettext("In doubt"),
+            count=doubts["count"],
+            sums=[(minor or 0, currency) for currency, minor in doubt_sums],
+            link=_link(site, state="uncertain"),
+            icon="help",
+            tone="wait" if doubts["count"] else "ok",
+            note=gettext("All days. We find out; do not settle these bills again."),
+            since=doubts["since"],
+        ),
+        tile(TransactionState.SUCCEEDED, gettext("Settled"), "task_alt", "ok", gettext("The insurer holds them.")),
+        tile(
+            TransactionState.REJECTED,
+            gettext("Refused"),
+            "block",
+            "bad" if by_state.get(TransactionState.REJECTED) else "plain",
+            gettext("The insurer holds nothing. Read its reason, then try anew."),
+        ),
+        tile(
+            TransactionState.NOT_SENT,
+            gettext("Not sent"),
+            "cancel_schedule_send",
+            "plain",
+            gettext("Nothing left the house. Try anew, or take cash."),
+        ),
+    ]
+
+
+def _link(site: PortalSite, **parameters: str) -> str:
+    return reverse(f"{site.name}:transactions") + address_with(parameters)

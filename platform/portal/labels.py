@@ -1,0 +1,126 @@
+"""Codes in people's words, with the tone in which they are shown: ok, wait, bad or plain. Chinese is in the catalogue."""
+
+from __future__ import annotations
+
+from django.utils.functional import Promise
+from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext_lazy as _
+
+from exchange.reasons import REASONS
+
+Text = str | Promise
+OK, WAIT, BAD, PLAIN = "ok", "wait", "bad", "plain"
+
+LABELS: dict[str, dict[str, tuple[Text, str]]] = {
+    "state": {
+        "RECEIVED": (_("Received"), WAIT),
+        "SENDING": (_("Being sent"), WAIT),
+        "SUCCEEDED": (_("Settled"), OK),
+        "REJECTED": (_("Refused"), BAD),
+        "NOT_SENT": (_("Not sent"), PLAIN),
+        "IN_DOUBT": (_("In doubt"), WAIT),
+        "REVERSING": (_("Being reversed"), WAIT),
+        "REVERSED": (_("Reversed"), PLAIN),
+        "CANCELLED": (_("Cancelled"), PLAIN),
+        "NEEDS_HUMAN": (_("Needs a person"), BAD),
+    },
+    "answered": {
+        "SUCCEEDED": (_("Answered"), OK),
+    },
+    "verdict": {
+        "succeeded": (_("succeeded"), OK),
+        "rejected": (_("rejected"), BAD),
+        "not_sent": (_("not sent"), PLAIN),
+        "pending": (_("pending"), WAIT),
+        "abandoned": (_("abandoned: cash taken"), WAIT),
+        "reversed": (_("reversed"), PLAIN),
+        "cancelled": (_("cancelled"), PLAIN),
+        "stands": (_("stands"), PLAIN),
+    },
+    "operation": {
+        "eligibility": (_("Eligibility"), PLAIN),
+        "presettle": (_("Trial settlement"), PLAIN),
+        "settle": (_("Settlement"), PLAIN),
+        "cancel": (_("Cancellation"), PLAIN),
+    },
+    "call": {
+        "ELIGIBILITY": (_("Eligibility"), PLAIN),
+        "PRESETTLE": (_("Trial settlement"), PLAIN),
+        "SETTLE": (_("Settlement"), PLAIN),
+        "QUERY": (_("Query"), PLAIN),
+        "REVERSE": (_("Reversal"), PLAIN),
+        "CANCEL": (_("Cancellation"), PLAIN),
+    },
+    "outcome": {
+        "DONE": (_("Done"), OK),
+        "REFUSED": (_("Refused"), BAD),
+        "RUNNING": (_("Still running"), WAIT),
+        "NOT_FOUND": (_("Not known there"), PLAIN),
+        "UNKNOWN": (_("Unknown"), WAIT),
+        "NOT_SENT": (_("Not sent"), PLAIN),
+        "no_outcome": (_("No answer by the deadline"), WAIT),
+        "none": (_("No answer yet"), WAIT),
+    },
+    "evidence": {
+        "CALL_OUTCOME": (_("Answer to a message"), PLAIN),
+        "DEADLINE_PASSED": (_("Deadline passed"), PLAIN),
+        "OUR_RULE": (_("Our own rule"), PLAIN),
+    },
+    "payer": {
+        "basic_fund": (_("Basic insurance fund"), PLAIN),
+        "serious_illness": (_("Serious illness insurance"), PLAIN),
+        "civil_servant": (_("Civil servant subsidy"), PLAIN),
+        "assistance": (_("Medical assistance"), PLAIN),
+        "own_account": (_("Own account"), PLAIN),
+        "family_account": (_("Family account"), PLAIN),
+        "commercial": (_("Commercial insurance"), PLAIN),
+        "charity": (_("Charity"), PLAIN),
+    },
+    "lane": {
+        "open": (_("Open"), OK),
+        "slow": (_("Slow"), WAIT),
+        "broken": (_("Not answering"), BAD),
+        "paused": (_("Paused"), PLAIN),
+    },
+    "account": {
+        "receivable": (_("Receivable"), PLAIN),
+        "hospital_borne": (_("Borne by the hospital"), PLAIN),
+        "counter_cash": (_("Counter cash"), PLAIN),
+        "suspense": (_("Suspense"), PLAIN),
+        "patient_deposits": (_("Patient deposits"), PLAIN),
+        "fees": (_("Fees"), PLAIN),
+    },
+    "posting": {
+        "settled": (_("Settled"), PLAIN),
+    },
+    "role": {
+        "hospital_cashier": (_("Cashier"), PLAIN),
+        "hospital_back_office": (_("Back office"), PLAIN),
+        "insurer_clerk": (_("Insurer's clerk"), PLAIN),
+        "pharmacist": (_("Pharmacist"), PLAIN),
+        "reviewer": (_("Reviewer"), PLAIN),
+        "operator": (_("Operator"), PLAIN),
+        "system_administrator": (_("System administrator"), PLAIN),
+        "security_administrator": (_("Security administrator"), PLAIN),
+        "auditor": (_("Auditor"), PLAIN),
+    },
+}
+
+
+def label(kind: str, code: object) -> Text:
+    """The word for a code; the code itself where there is none."""
+    return LABELS[kind].get(str(code), (str(code), PLAIN))[0]
+
+
+def tone(kind: str, code: object) -> str:
+    return LABELS[kind].get(str(code), ("", PLAIN))[1]
+
+
+def reason_told(reason_code: str) -> tuple[str, str]:
+    """What happened and who must do what, in the reader's language, from `code` or `code:explanation`."""
+    code, _colon, explanation = reason_code.partition(":")
+    if code not in REASONS:
+        return code, ""
+    detail, detail_zh, fix = REASONS[code]
+    sentence = detail_zh if (get_language() or "").startswith("zh") else detail
+    return sentence.format(explanation=gettext(explanation) if explanation else ""), gettext(fix)

@@ -1,0 +1,44 @@
+"""Fixtures for every test: a database per xdist worker, made the way a real one is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import connections
+from psycopg import sql
+
+from core.management.commands.database_prepare import prepare
+from tests import servers
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Django finds the database made below; making it itself it would lack the roles and their grants."""
+    return True
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(worker_id: str) -> Iterator[None]:
+    """A database of this session and worker with `database_prepare`'s roles, dropped at the end."""
+    name = f"test_{settings.DATABASES['default']['NAME']}_{os.environ[servers.SESSION]}_{worker_id}"
+    _drop(name)
+    prepare(settings.DATABASE_ADMIN_DSN, name)
+    connections.databases["default"]["TEST"]["NAME"] = name
+    yield
+    connections["default"].close()
+    _drop(name)
+
+
+def _drop(name: str) -> None:
+    with psycopg.connect(settings.DATABASE_ADMIN_DSN, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def process_environment(transactional_db: None) -> dict[str, str]:
+    """The environment for a real process that shall see this test's database, its broker and its keys."""
+    return servers.process_environment(str(connections["default"].settings_dict["NAME"]))
