@@ -10,9 +10,16 @@ import pytest
 from django.conf import settings
 from django.db import connections
 from psycopg import sql
+from pytest_django import DjangoDbBlocker
 
+from accounts.services import client_keys_forget
+from core.crypto import ring
 from core.management.commands.database_prepare import prepare
+from exchange.selectors.interfaces import interfaces_forget
+from exchange.selectors.routing import routes_forget
+from ledger.services import directory
 from tests import servers
+from tests.roles import truncation_allowed
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +38,26 @@ def django_db_modify_db_settings(worker_id: str) -> Iterator[None]:
     yield
     connections["default"].close()
     _drop(name)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Tests that commit are cleared by truncation, which append-only tables refuse everywhere else."""
+    with django_db_blocker.unblock():
+        truncation_allowed()
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> Iterator[None]:
+    """Process caches outlive a test; the rows they speak of do not."""
+    _forget()
+    yield
+    _forget()
+
+
+def _forget() -> None:
+    for forget in (client_keys_forget, ring.forget, directory.forget, interfaces_forget, routes_forget):
+        forget()
 
 
 def _drop(name: str) -> None:

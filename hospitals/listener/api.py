@@ -16,8 +16,9 @@ from rest_framework.request import Request
 
 from accounts.services import KeyHolder
 from accounts.states import Scope
-from core.errors import Problem, ServiceUnavailable
-from core.problems import as_problem, problem_json
+from core.errors import NotFound, Problem, ServiceUnavailable
+from core.ids import HIS_NO
+from core.problems import MethodNotAllowed, as_problem, problem_json
 from exchange.services.receive import Received, WishDraft
 from hospitals.listener import database
 from hospitals.listener.batching import Overloaded
@@ -28,6 +29,10 @@ from hospitals.listener.waiters import waiters
 RETRY_AFTER_SECONDS = 2
 BEARER = re.compile(r"Bearer +(\S+)", re.IGNORECASE)
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
+# `~` is ours: the second half of a resettle.
+HIS_NO_IN_PATH = re.compile(rf"{HIS_NO.pattern}(?:~[0-9]{{1,2}})?")
+# Made once: building the fields costs as much as checking a wish.
+WISH = TransactionRequest()
 PROBLEM = OpenApiResponse(ProblemShape, description="What went wrong, and who must do what (application/problem+json).")
 
 
@@ -66,8 +71,6 @@ class ListenerView(APIView):
             return problem_json(problem, trace_id=_trace(request))
 
     def _not_allowed(self, request: HttpRequest) -> HttpResponse:
-        from core.problems import MethodNotAllowed
-
         response = problem_json(MethodNotAllowed(method=request.method), trace_id=_trace(request))
         response["Allow"] = ", ".join(name for name in ("GET", "POST") if hasattr(self, name.lower()))
         return response
@@ -99,6 +102,8 @@ class OneTransaction(ListenerView):
     async def get(self, request: Any, holder: KeyHolder, his_no: str) -> HttpResponse:
         """The current verdict; 200 also while it is pending."""
         holder.require(Scope.TRANSACTIONS_READ)
+        if not HIS_NO_IN_PATH.fullmatch(his_no):
+            raise NotFound(noun="transaction", key=his_no[:80])
         answer = await database.answers.do((holder.organisation_id, his_no))
         return JsonResponse(answer, json_dumps_params={"ensure_ascii": False})
 
@@ -115,9 +120,7 @@ def _draft(request: Any, holder: KeyHolder) -> tuple[WishDraft, float]:
     if not KEY.fullmatch(key):
         raise IdempotencyKeyMissing
     raw = object_of(request.raw_body, content_type=request.headers.get("Content-Type", ""))
-    shape = TransactionRequest(data=raw)
-    shape.is_valid(raise_exception=True)
-    wish = shape.validated_data
+    wish = WISH.run_validation(raw)
     body = canonical(raw)
     bill = wish.get("bill") or {}
     draft = WishDraft(

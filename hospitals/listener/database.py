@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
+
 from accounts.services import KeyHolder, client_key_check
 from accounts.services.client_keys import client_key_is_cached
 from core.clock import database_now
@@ -55,15 +57,23 @@ def _by_organisation(
         parts[owner(item)].append(index)
     results: list[Any] = [None] * len(items)
     for organisation_id, indexes in parts.items():
-        outcome: Sequence[Any]
-        try:
-            with seen_by([organisation_id]):
-                outcome = work([items[index] for index in indexes], database_now())
-        except Exception as error:
-            outcome = [error] * len(indexes)
+        outcome = _part(organisation_id, [items[index] for index in indexes], work)
         for index, result in zip(indexes, outcome, strict=True):
             results[index] = result
     return results
+
+
+def _part(
+    organisation_id: int, items: list[Any], work: Callable[[list[Any], datetime], Sequence[Any]]
+) -> Sequence[Any]:
+    """One organisation's share. An item that cannot be stored does not take its neighbours with it."""
+    try:
+        with seen_by([organisation_id]):
+            return work(items, database_now())
+    except Exception as error:
+        if len(items) == 1 or isinstance(error, (OperationalError, InterfaceError)):
+            return [error] * len(items)
+    return [result for item in items for result in _part(organisation_id, [item], work)]
 
 
 keys: Batcher[tuple[str, datetime], KeyHolder] = Batcher("client-keys", _check)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from core.errors import Problem
 from core.problems import UnsupportedContent
 
 DEPTH_LIMIT = 16
+FRACTION_CHARACTERS = 40
+FRACTION_MAGNITUDE = 30
 # Not part of a wish: how long the caller would wait this time.
 NOT_OF_THE_WISH = frozenset({"wait_seconds"})
 
@@ -27,13 +29,11 @@ class MalformedJson(Problem):
 
 def object_of(body: bytes, *, content_type: str) -> dict[str, Any]:
     """The JSON object in `body`; fractions come as Decimal. Raises UnsupportedContent, MalformedJson."""
-    media_type, _, parameters = content_type.partition(";")
-    charset = parameters.strip().lower().removeprefix("charset=").strip('"') if parameters.strip() else "utf-8"
-    if media_type.strip().lower() != "application/json" or charset not in ("utf-8", "utf8"):
-        raise UnsupportedContent(media_type=content_type or "(none)")
+    if content_type != "application/json" and not _is_json(content_type):
+        raise UnsupportedContent(media_type=content_type[:200] or "(none)")
     try:
         value = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=Decimal
+            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_fraction
         )
     except UnicodeDecodeError as error:
         raise MalformedJson(explanation=f"byte {error.start} is not UTF-8") from None
@@ -42,7 +42,7 @@ def object_of(body: bytes, *, content_type: str) -> dict[str, Any]:
     except RecursionError:
         raise MalformedJson(explanation="it is nested too deeply") from None
     except ValueError:
-        raise MalformedJson(explanation="a number in it is too long") from None
+        raise MalformedJson(explanation="a number in it is too long or too large") from None
     if not isinstance(value, dict):
         raise MalformedJson(explanation="it is not an object")
     _check_depth(value)
@@ -65,10 +65,32 @@ def digest_of(canonical_body: bytes) -> bytes:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise MalformedJson(explanation=f"key {twice[:40]!r} stands twice in one object")
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise MalformedJson(explanation=f"key {name[:40]!r} stands twice in one object")
+            seen.add(name)
     return value
+
+
+def _fraction(text: str) -> Decimal:
+    """Never a float. Arithmetic on a Decimal like 1e999999999 raises or never ends, so it does not come in."""
+    if len(text) > FRACTION_CHARACTERS:
+        raise ValueError(text)
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(text) from None
+    if abs(value.adjusted()) > FRACTION_MAGNITUDE:
+        raise ValueError(text)
+    return value
+
+
+def _is_json(content_type: str) -> bool:
+    """Whether it names JSON, and no encoding but UTF-8."""
+    media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    charsets = [part.removeprefix("charset=").strip('"') for part in parameters if part.startswith("charset=")]
+    return media_type == "application/json" and all(charset in ("utf-8", "utf8") for charset in charsets)
 
 
 def _no_constant(name: str) -> None:

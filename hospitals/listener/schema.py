@@ -7,9 +7,11 @@ import json
 from functools import cache
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import View
 from drf_spectacular.generators import SchemaGenerator
+
+from core.problems import MethodNotAllowed, problem_json
 
 
 @cache
@@ -25,5 +27,13 @@ def document() -> str:
 
 
 class SchemaDocument(View):
+    http_method_names = ["get"]
+
     async def get(self, request: HttpRequest) -> HttpResponse:
         return HttpResponse(await asyncio.to_thread(document), content_type="application/json")
+
+    async def http_method_not_allowed(self, request: HttpRequest) -> JsonResponse:
+        problem = MethodNotAllowed(method=request.method)
+        response = problem_json(problem, trace_id=request.trace_id)  # type: ignore[attr-defined]
+        response["Allow"] = "GET"
+        return response

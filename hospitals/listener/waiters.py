@@ -55,15 +55,14 @@ class Waiters:
     async def verdict(self, transaction_id: UUID, *, wait_seconds: float, look_first: bool) -> Answer | None:
         """The final verdict as soon as there is one, None after `wait_seconds` without."""
         self.start()
-        if look_first or self.early.pop(transaction_id, None) is not None:
-            found = (await self.reader.do((transaction_id,))).get(transaction_id)
-            if found is not None and found["verdict"] != "pending":
-                return found
-        if wait_seconds <= 0:
-            return None
+        # Known as a waiter before it looks: news that comes during the look must find it.
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self.futures[transaction_id].add(future)
         try:
+            if look_first or self.early.pop(transaction_id, None) is not None:
+                found = (await self.reader.do((transaction_id,))).get(transaction_id)
+                if found is not None and found["verdict"] != "pending":
+                    return found
             async with asyncio.timeout(wait_seconds):
                 return await future
         except TimeoutError:

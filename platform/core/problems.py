@@ -15,6 +15,8 @@ from core.ids import new_trace_id
 
 logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
+ERRORS_LIMIT = 50
+MESSAGE_CHARACTERS = 300
 
 
 class InvalidFields(Problem):
@@ -51,7 +53,7 @@ def as_problem(error: BaseException) -> Problem:
     if isinstance(error, exceptions.ValidationError):
         errors = _flatten(error.detail)
         summary = "; ".join(f"{item['field']}: {item['message']}" for item in errors[:3])
-        return InvalidFields(extra={"errors": errors}, count=len(errors), summary=summary)
+        return InvalidFields(extra={"errors": errors[:ERRORS_LIMIT]}, count=len(errors), summary=summary)
     if isinstance(error, Http404):
         return NotFound(noun="address", key="")
     if isinstance(error, exceptions.MethodNotAllowed):
@@ -85,5 +87,5 @@ def _flatten(detail: Any, path: str = "") -> list[dict[str, str]]:
         rows = [row for index, value in enumerate(detail) for row in _flatten(value, f"{path}[{index}]")]
     else:
         messages = detail if isinstance(detail, list) else [detail]
-        rows = [{"field": path or "body", "message": str(message)} for message in messages]
+        rows = [{"field": path or "body", "message": str(message)[:MESSAGE_CHARACTERS]} for message in messages]
     return rows

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
-from pytest_django import DjangoDbBlocker, Settings
+from pytest_django import Settings
 
 from accounts.models import Organisation, User
-from accounts.services import client_keys_forget, organisation_create, user_create
+from accounts.services import organisation_create, user_create
 from accounts.states import OrganisationKind, Role
-from core.crypto import ring
-from tests.roles import truncation_allowed
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 PASSWORD = "correct-horse-47-staple"
@@ -42,25 +39,9 @@ class Cast:
     operator: User
 
 
-@pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    with django_db_blocker.unblock():
-        truncation_allowed()
-
-
 @pytest.fixture(autouse=True)
 def quick_passwords(settings: Settings) -> None:
     settings.PASSWORD_HASHERS = ["tests.accounts.conftest.QuickArgon2"]
-
-
-@pytest.fixture(autouse=True)
-def nothing_remembered() -> Iterator[None]:
-    """Process caches outlive a test; the rows they speak of do not."""
-    client_keys_forget()
-    ring.forget()
-    yield
-    client_keys_forget()
-    ring.forget()
 
 
 def organisation(code: str, kind: OrganisationKind, parent: Organisation | None = None) -> Organisation:

@@ -47,7 +47,7 @@ CREATE TRIGGER nothing_is_forgotten BEFORE DELETE ON exchange_call FOR EACH ROW
 EVIDENCE = """
 -- No posting of ours without its evidence. One check per statement, whatever its size.
 CREATE FUNCTION exchange_postings_have_evidence() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, public AS $$
+SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off AS $$
 BEGIN
     IF EXISTS (SELECT 1 FROM fresh WHERE fresh.cause_kind LIKE 'exchange.%'
             AND NOT EXISTS (SELECT 1 FROM exchange_evidence evidence WHERE evidence.id = fresh.evidence_id)) THEN
@@ -83,7 +83,7 @@ SELECT core_protect('exchange_interfacekey', 'false', '');
 LATEST = """
 -- The waiters' look: for transactions of many hospitals at once, so it runs as worker and returns verdicts only.
 CREATE FUNCTION exchange_latest_verdicts(wanted uuid[]) RETURNS TABLE (transaction_id uuid, body jsonb)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off AS $$
     SELECT one.id, latest.body FROM unnest(wanted) AS one (id) CROSS JOIN LATERAL (
         SELECT verdict.body FROM exchange_verdict verdict WHERE verdict.transaction_id = one.id
         ORDER BY verdict.version DESC, verdict.at DESC LIMIT 1

@@ -57,6 +57,11 @@ def interfaces() -> dict[int, Interface]:
     return _cache.get()
 
 
+def interfaces_forget() -> None:
+    """Empty this process's memory."""
+    _cache.read_at = float("-inf")
+
+
 def _read() -> dict[int, Interface]:
     keys: dict[int, list[tuple[str, bytes]]] = {}
     for key in InterfaceKey.objects.filter(retired_at__isnull=True).order_by("-created_at"):

@@ -1,0 +1,91 @@
+"""A cashier's way through the hospital portal, in a real browser against a real server."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, expect
+
+from tests.journeys.conftest import Watch, picture
+from tests.world import CREDENTIAL, ID_NO, NAME, PASSWORD, PHONE, World
+
+pytestmark = pytest.mark.xdist_group("browser")
+DESKTOP: ViewportSize = {"width": 1440, "height": 900}
+SIZES: dict[str, ViewportSize] = {"desktop": DESKTOP, "tablet": {"width": 820, "height": 1180}}
+
+
+def sign_in(page: Page, site_url: str, username: str = "chen") -> None:
+    page.goto(f"{site_url}/hospital/")
+    page.fill("[name=username]", username)
+    page.fill("[name=password]", PASSWORD)
+    page.click("[type=submit]")
+
+
+def test_a_cashier_follows_a_fee_to_the_insurer_and_back(browser: Browser, site_url: str, settled_world: World) -> None:
+    page = browser.new_page(locale="en-US", viewport=DESKTOP)
+    watch = Watch(page, site_url)
+    sign_in(page, site_url)
+    expect(page.locator(".ms-tile").first).to_contain_text("In doubt")
+    expect(page.locator(".ms-banner")).to_contain_text("no real money")
+
+    page.click("nav >> text=Transactions")
+    expect(page.locator("tbody tr")).to_have_count(6)
+    page.fill("[name=q]", "A-SHARED")
+    page.click(".ms-primary")
+    expect(page.locator("tbody tr")).to_have_count(1)
+
+    page.click("text=A-SHARED")
+    expect(page.locator(".ms-path li")).to_have_count(5)
+    expect(page.locator(".ms-path")).to_contain_text("succeeded")
+    call = page.locator("details.ms-call").last
+    expect(call).to_contain_text("X-MS-Signature")
+    expect(call).to_contain_text('"settlement_no"')
+    for secret in (ID_NO, NAME, PHONE, CREDENTIAL, "欧阳娜", "110101199001019004"):
+        assert secret not in page.content()
+
+    page.click("button[lang=zh-hans]")
+    expect(page.locator("html")).to_have_attribute("lang", re.compile("zh-hans"))
+    expect(page.locator(".ms-path")).to_contain_text("接入端")
+    assert watch.complaints == []
+    assert watch.foreign == []
+
+
+def test_a_copied_id_is_on_the_clipboard_and_larger_text_is_remembered(browser: Browser, site_url: str) -> None:
+    context = browser.new_context(locale="en-US", permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    sign_in(page, site_url)
+    page.goto(f"{site_url}/hospital/transactions/?q=A-SETTLED")
+    page.click("text=A-SETTLED")
+    page.click(".ms-head [data-copy]")
+    assert page.evaluate("navigator.clipboard.readText()") == "A-SETTLED"
+    page.click("[data-text-size]")
+    page.reload()
+    assert page.evaluate("getComputedStyle(document.documentElement).fontSize") == "18px"
+
+
+def test_the_command_palette_finds_a_message(browser: Browser, site_url: str, settled_world: World) -> None:
+    page = browser.new_page(locale="en-US", viewport=DESKTOP)
+    sign_in(page, site_url)
+    msgid = settled_world.answer("A-REFUSED")["insurer"]["msgid"]
+    page.keyboard.press("Control+k")
+    page.locator("#search-input-command").press_sequentially(msgid)
+    expect(page.locator("#command-results")).to_contain_text("A-REFUSED")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+def test_every_page_fits_its_window(browser: Browser, site_url: str, settled_world: World, locale: str, size: str) -> None:
+    page = browser.new_page(locale=locale, viewport=SIZES[size])
+    watch = Watch(page, site_url)
+    page.goto(f"{site_url}/hospital/")
+    picture(page, f"sign-in-{locale}-{size}")
+    sign_in(page, site_url)
+    addresses = {"home": "", "transactions": "transactions/", "messages": "messages/", "nothing": "transactions/?q=nothing"}
+    for name in ("A-SHARED", "A-DOUBT", "A-REFUSED", "A-UNSENT"):
+        addresses[name] = f"transactions/{settled_world.transactions[name]}/"
+    for name, address in addresses.items():
+        page.goto(f"{site_url}/hospital/{address}")
+        picture(page, f"{name}-{locale}-{size}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size]["width"], name
+    assert watch.complaints == []
