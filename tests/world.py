@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.db.backends.signals import connection_created
+from pytest_django import Settings
 
 from accounts.models import Organisation, User
 from accounts.services import organisation_create, user_create
@@ -43,7 +44,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PASSWORD = "correct-horse-47-staple"
 ACTOR = "platform"
 SCHEME, REGION = "310", "110000"
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
+PATIENT_SECONDS = 30.0
 ID_NO, NAME, PHONE, CREDENTIAL = "110101199001011237", "张三丰", "13800138000", "ECODE-9f3a77c1"
 
 
@@ -81,7 +83,9 @@ class Sandbox:
     def control(self, name: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
         """Steer the insurer; without a content only read."""
         data = None if content is None else json.dumps(content).encode()
-        with urllib.request.urlopen(urllib.request.Request(f"{self.base_url}/_control/{name}", data), timeout=10) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{self.base_url}/_control/{name}", data), timeout=10
+        ) as answer:
             result: dict[str, Any] = json.load(answer)
         return result
 
@@ -127,7 +131,11 @@ class World:
                 "credential": CREDENTIAL,
                 "contact": {"phone": PHONE},
             },
-            "visit": {"visit_no": visit_no, "kind": "outpatient", "diagnoses": [{"code": "C34.9", "name": "肺恶性肿瘤"}]},
+            "visit": {
+                "visit_no": visit_no,
+                "kind": "outpatient",
+                "diagnoses": [{"code": "C34.9", "name": "肺恶性肿瘤"}],
+            },
             "bill": {"bill_no": bill_no, "batch_no": None},
             "insurance": {"scheme": SCHEME, "region": REGION},
             "items": [item],
@@ -268,8 +276,11 @@ def forget_processes() -> None:
 
 
 @pytest.fixture
-def settled_world(transactional_db: None, tmp_path: Path) -> Iterator[World]:
+def settled_world(transactional_db: None, tmp_path: Path, settings: Settings) -> Iterator[World]:
     """Two hospitals, an insurer, and transactions that the real engine has worked."""
+    # The demo's limits of a few seconds make doubts of their own on a busy machine.
+    settings.DEADLINE_SECONDS = dict.fromkeys(settings.DEADLINE_SECONDS, PATIENT_SECONDS)
+    settings.SEND_WITHIN_SECONDS = settings.CONNECT_SECONDS = PATIENT_SECONDS
     truncation_allowed()
     forget_processes()
     sandbox = Sandbox("SANDBOX-A", bytes(range(32)), tmp_path).start()

@@ -12,13 +12,14 @@ from adrf.views import APIView
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 
 from accounts.services import KeyHolder
 from accounts.states import Scope
 from core.errors import NotFound, Problem, ServiceUnavailable
 from core.ids import HIS_NO
-from core.problems import MethodNotAllowed, as_problem, problem_json
+from core.problems import CONTENT_TYPE, MethodNotAllowed, as_problem, problem_json
 from exchange.services.receive import Received, WishDraft
 from hospitals.listener import database
 from hospitals.listener.batching import Overloaded
@@ -33,7 +34,23 @@ KEY = re.compile(r"[\x21-\x7e]{1,255}")
 HIS_NO_IN_PATH = re.compile(rf"{HIS_NO.pattern}(?:~[0-9]{{1,2}})?")
 # Made once: building the fields costs as much as checking a wish.
 WISH = TransactionRequest()
-PROBLEM = OpenApiResponse(ProblemShape, description="What went wrong, and who must do what (application/problem+json).")
+PROBLEM = OpenApiResponse(ProblemShape, description="What went wrong, and who must do what.")
+
+
+def _problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
+    return {(status, CONTENT_TYPE): PROBLEM for status in statuses}
+
+
+def _header(name: str, description: str, *, on: list[int]) -> OpenApiParameter:
+    return OpenApiParameter(name, str, OpenApiParameter.HEADER, description=description, response=on)
+
+
+KEY_PARAMETER = OpenApiParameter(
+    "Idempotency-Key", {"type": "string", "pattern": "^[!-~]{1,255}$"}, OpenApiParameter.HEADER, required=True
+)
+HIS_NO_PARAMETER = OpenApiParameter(
+    "his_no", {"type": "string", "pattern": f"^{HIS_NO_IN_PATH.pattern}$"}, OpenApiParameter.PATH
+)
 
 
 class IdempotencyKeyMissing(Problem):
@@ -53,6 +70,8 @@ class ListenerView(APIView):
 
     authentication_classes: ClassVar[list[Any]] = []
     permission_classes: ClassVar[list[Any]] = []
+    # For the OpenAPI document only: bodies are read by `object_of`.
+    parser_classes: ClassVar[list[Any]] = [JSONParser]
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         method = getattr(self, (request.method or "").lower(), None)
@@ -80,9 +99,14 @@ class Transactions(ListenerView):
     @extend_schema(
         operation_id="transactions_create",
         request=TransactionRequest,
-        parameters=[OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, required=True)],
+        parameters=[
+            KEY_PARAMETER,
+            _header("Idempotent-Replayed", "`true`: this request was here before.", on=[200, 202]),
+            _header("Location", "Where the verdict will be.", on=[202]),
+            _header("Retry-After", "Seconds.", on=[202]),
+        ],
         responses={200: TransactionAnswer, 202: TransactionAnswer}
-        | dict.fromkeys((400, 401, 403, 408, 409, 413, 415, 422, 503), PROBLEM),
+        | _problems(400, 401, 403, 405, 408, 409, 413, 415, 422, 500, 503),
     )
     async def post(self, request: Any, holder: KeyHolder) -> HttpResponse:
         """Store a wish, send it, and wait up to `wait_seconds` for its verdict: 200 when final, else 202 `pending`."""
@@ -97,7 +121,8 @@ class Transactions(ListenerView):
 class OneTransaction(ListenerView):
     @extend_schema(
         operation_id="transactions_read",
-        responses={200: TransactionAnswer, 401: PROBLEM, 403: PROBLEM, 404: PROBLEM, 503: PROBLEM},
+        parameters=[HIS_NO_PARAMETER],
+        responses={200: TransactionAnswer} | _problems(401, 403, 404, 405, 408, 413, 500, 503),
     )
     async def get(self, request: Any, holder: KeyHolder, his_no: str) -> HttpResponse:
         """The current verdict; 200 also while it is pending."""

@@ -1,4 +1,4 @@
-"""Database work of the listener: requests that arrive together share a commit, one thread and connection per batcher."""
+"""Database work of the listener: requests that arrive together share a commit; each batcher has one thread."""
 
 from __future__ import annotations
 

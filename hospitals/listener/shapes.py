@@ -224,8 +224,8 @@ def _check_items(items: list[dict[str, Any]], total: int, currency: str) -> None
 
 
 class ShareShape(serializers.Serializer[Any]):
-    payer = text()
-    insurer = text()
+    payer = serializers.CharField()
+    insurer = serializers.CharField()
     amount_minor = MinorField()
 
 
@@ -235,13 +235,13 @@ class AmountsShape(serializers.Serializer[Any]):
     account_minor = MinorField()
     hospital_minor = MinorField()
     cash_minor = MinorField()
-    currency = text(3)
+    currency = serializers.CharField()
     shares = ShareShape(many=True)
-    warning = text(allow_null=True)
+    warning = serializers.CharField(allow_null=True)
 
 
 class SelfPaymentShape(serializers.Serializer[Any]):
-    state = text()
+    state = serializers.CharField()
     amount_minor = MinorField()
     refund_due_minor = MinorField()
 
@@ -251,26 +251,26 @@ class SquareShape(serializers.Serializer[Any]):
 
 
 class InsurerShape(serializers.Serializer[Any]):
-    code = text()
-    interface = text()
-    settlement_no = text(allow_null=True)
-    msgid = text(allow_null=True)
+    code = serializers.CharField()
+    interface = serializers.CharField()
+    settlement_no = serializers.CharField(allow_null=True)
+    msgid = serializers.CharField(allow_null=True)
 
 
 class ReasonShape(serializers.Serializer[Any]):
-    code = text()
-    detail = text()
-    detail_zh = text()
-    fix = text()
-    insurer_code = text(allow_null=True)
-    insurer_text = text(allow_null=True)
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    detail_zh = serializers.CharField()
+    fix = serializers.CharField()
+    insurer_code = serializers.CharField(allow_null=True)
+    insurer_text = serializers.CharField(allow_null=True)
 
 
 class TransactionAnswer(serializers.Serializer[Any]):
     """The current verdict on a wish."""
 
     id = serializers.UUIDField()
-    his_no = text()
+    his_no = serializers.CharField()
     operation = serializers.ChoiceField(choices=sorted(OPERATION_CLASSES))
     verdict = serializers.ChoiceField(choices=VerdictWord.choices)
     state = serializers.ChoiceField(choices=TransactionState.choices)
@@ -280,17 +280,17 @@ class TransactionAnswer(serializers.Serializer[Any]):
     insurer = InsurerShape()
     reason = ReasonShape(allow_null=True)
     acknowledged = serializers.BooleanField()
-    trace_id = text()
+    trace_id = serializers.CharField()
 
 
 class ProblemShape(serializers.Serializer[Any]):
     """application/problem+json (RFC 9457)."""
 
     type = serializers.CharField()
-    title = text()
+    title = serializers.CharField()
     status = serializers.IntegerField()
-    code = text()
+    code = serializers.CharField()
     detail = serializers.CharField()
     detail_zh = serializers.CharField()
     fix = serializers.CharField()
-    trace_id = text()
+    trace_id = serializers.CharField()

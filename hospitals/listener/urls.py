@@ -3,10 +3,10 @@
 from django.urls import path
 
 from hospitals.listener.api import OneTransaction, Transactions
-from hospitals.listener.schema import SchemaDocument
+from hospitals.listener.schema import schema_document
 
 urlpatterns = [
     path("transactions", Transactions.as_view()),
     path("transactions/<str:his_no>", OneTransaction.as_view()),
-    path("openapi.json", SchemaDocument.as_view()),
+    path("openapi.json", schema_document),
 ]

@@ -59,7 +59,7 @@ def _tiles(site: PortalSite, user: User, today: date, uncertain: QuerySet[Transa
     of_today = transactions_of(user=user).filter(fees, received_at__gte=begin, received_at__lt=end)
     by_state: dict[str, list[dict[str, Any]]] = {}
     for row in of_today.order_by().values("state", "currency").annotate(count=Count("pk"), sum=Sum("total_minor")):
-        by_state.setdefault(row["state"], []).append(row)
+        by_state.setdefault(row["state"], []).append(dict(row))
     doubts = uncertain.order_by().aggregate(count=Count("pk"), since=Min("state_at"))
     doubt_sums = uncertain.filter(fees).order_by().values_list("currency").annotate(Sum("total_minor"))
     day = today.isoformat()

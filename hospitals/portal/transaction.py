@@ -1,4 +1,4 @@
-"""One transaction: facts, split, the message path HIS -> listener -> worker -> insurer -> back, and every record of it."""
+"""One transaction: facts, split, the message path HIS -> listener -> worker -> insurer -> back, and every record."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from ledger.selectors import postings_of
 from portal.labels import OK, PLAIN, WAIT, label, tone
 from portal.selectors import organisations_of, state_history
 from portal.site import PortalSite
+
+PAYER_SHADES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +59,13 @@ def transaction(site: PortalSite, request: HttpRequest, transaction_id: UUID) ->
 
 
 def _parts(row: Transaction) -> list[tuple[str, int, str]]:
-    """How the fee was divided: (who bears it, minor units, tone), nothing where no amounts are proven."""
+    """How the fee was divided: (who bears it, minor units, shade), nothing where no amounts are proven."""
     if row.cash_minor is None:
         return []
-    shares = [(str(label("payer", share["payer"])), int(share["amount_minor"]), "payer") for share in row.shares]
+    shares = [
+        (str(label("payer", share["payer"])), int(share["amount_minor"]), f"payer-{number % PAYER_SHADES}")
+        for number, share in enumerate(row.shares)
+    ]
     hospital = [(gettext("Borne by the hospital"), row.hospital_minor or 0, "hospital")]
     return [*shares, *(hospital if row.hospital_minor else []), (gettext("Patient"), row.cash_minor, "cash")]
 
@@ -77,7 +82,11 @@ def _stations(row: Transaction, path: MessagePath, verdicts: Sequence[Verdict]) 
         worker = Station(gettext("Worker"), "dns", call.armed_at, gettext("stored, then sent"), OK)
         outcome = call.outcome or "none"
         insurer = Station(
-            gettext("Insurer"), "health_and_safety", call.outcome_at, str(label("outcome", outcome)), tone("outcome", outcome)
+            gettext("Insurer"),
+            "health_and_safety",
+            call.outcome_at,
+            str(label("outcome", outcome)),
+            tone("outcome", outcome),
         )
     if answer is None:
         back = Station(gettext("Back to HIS"), "reply", None, gettext("no verdict stored yet"), WAIT)

@@ -5,10 +5,11 @@ Monotonic readings (socket deadlines) come from `time.monotonic` in the process 
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
+from django.utils import timezone
 
 
 def database_now() -> datetime:
@@ -17,3 +18,8 @@ def database_now() -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         moment: datetime = cursor.fetchone()[0]
     return moment + timedelta(seconds=settings.CLOCK_OFFSET_SECONDS)
+
+
+def local_day(now: datetime) -> date:
+    """The calendar day of the platform's hospitals at `now` (settings.TIME_ZONE): what dated rules go by."""
+    return timezone.localdate(now, timezone.get_default_timezone())

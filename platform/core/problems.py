@@ -9,6 +9,7 @@ from django.db import Error as DatabaseError
 from django.http import Http404, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 
 from core.errors import InternalError, NotFound, Problem, ServiceUnavailable
 from core.ids import new_trace_id
@@ -82,10 +83,19 @@ def problem_json(problem: Problem, *, trace_id: str) -> JsonResponse:
 def _flatten(detail: Any, path: str = "") -> list[dict[str, str]]:
     """DRF's nested error detail as a flat list of {field, message}."""
     if isinstance(detail, dict):
-        rows = [row for key, value in detail.items() for row in _flatten(value, f"{path}.{key}" if path else str(key))]
+        rows = [row for key, value in detail.items() for row in _flatten(value, _path(path, key))]
     elif isinstance(detail, list) and any(isinstance(item, (dict, list)) for item in detail):
-        rows = [row for index, value in enumerate(detail) for row in _flatten(value, f"{path}[{index}]")]
+        rows = [row for index, value in enumerate(detail) for row in _flatten(value, _path(path, index))]
     else:
         messages = detail if isinstance(detail, list) else [detail]
         rows = [{"field": path or "body", "message": str(message)[:MESSAGE_CHARACTERS]} for message in messages]
     return rows
+
+
+def _path(path: str, key: Any) -> str:
+    """DRF numbers the lines of a list, and has a name of its own for what is wrong with the whole."""
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    if key == api_settings.NON_FIELD_ERRORS_KEY:
+        return path
+    return f"{path}.{key}" if path else str(key)

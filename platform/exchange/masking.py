@@ -34,22 +34,11 @@ NUMBERS = frozenset(
 PHONES = frozenset({"phone", "tel", "mobile", "telephone", "contact_phone"})
 SECRETS = frozenset(
     (
-        "credential",
-        "contact",
-        "password",
-        "secret",
-        "token",
-        "pin",
-        "sign_no",
-        "cainfo",
-        "dev_safe_info",
-        "addr",
-        "address",
-        "email",
+        *("credential", "contact", "password", "secret", "token", "pin", "sign_no", "cainfo", "dev_safe_info"),
+        *("addr", "address", "email", "authorization", "cookie", "set-cookie", "x-tif-paasid"),
     )
-    + ("authorization", "cookie", "set-cookie", "x-tif-paasid")
 )
-# 18 characters with a date of birth inside, its 15-digit predecessor, a mobile number. Message ids and amounts are none.
+# 18 characters with a date of birth inside, its 15-digit predecessor, a mobile number. Message ids are none.
 DOCUMENT = re.compile(
     r"(?<![0-9A-Za-z])(?:[1-9]\d{5}(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[0-9Xx]"
     r"|[1-9]\d{7}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3})(?![0-9A-Za-z])"
@@ -58,6 +47,10 @@ PHONE = re.compile(r"(?<![0-9A-Za-z])(?:\+?86[- ]?)?1[3-9]\d{9}(?![0-9A-Za-z])")
 # Shorter values would hide parts of innocent words. A Chinese name has two characters.
 SHORTEST_KNOWN = 2
 SHORTEST_KNOWN_ASCII = 4
+# A personal field in a body that is no JSON any more.
+BROKEN_FIELD = re.compile(
+    rf'("(?:{"|".join(sorted(NAMES | NUMBERS | PHONES | SECRETS))})"\s*:\s*)"[^"]*"?', re.IGNORECASE
+)
 
 
 def masked_name(value: str) -> str:
@@ -83,7 +76,7 @@ def masked_text(text: str, *, known: Collection[str] = ()) -> str:
 
 
 def masked(value: Any, *, known: Collection[str] = (), inside: str = "") -> Any:
-    """A JSON value of the same shape with everything personal hidden. `inside` is the name of the field that holds it."""
+    """A JSON value of the same shape with everything personal hidden. `inside` is the field that holds it."""
     if isinstance(value, Mapping):
         return {str(name): _field(str(name), item, known, inside) for name, item in value.items()}
     if isinstance(value, list):
@@ -101,12 +94,12 @@ def masked_body(body: bytes, *, known: Collection[str] = ()) -> str:
     try:
         shown = json.dumps(masked(json.loads(text), known=known), ensure_ascii=False, indent=2)
     except (ValueError, RecursionError):
-        shown = masked_text(text, known=known)
+        shown = masked_text(BROKEN_FIELD.sub(rf'\1"{MASK * 3}"', text), known=known)
     return shown if len(shown) <= SHOWN_CHARACTERS else shown[:SHOWN_CHARACTERS] + " …"
 
 
 def personal_values(value: Any, *, inside: str = "") -> frozenset[str]:
-    """What the personal fields of a JSON value hold: given as `known`, it is hidden in the other messages' texts too."""
+    """What the personal fields of a JSON value hold: given as `known`, it is hidden in other messages' texts too."""
     return frozenset(
         found
         for found in _personal(value, inside)

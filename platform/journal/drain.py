@@ -16,7 +16,7 @@ from typing import cast
 from django.db import InterfaceError, OperationalError, transaction
 
 from core.clock import database_now
-from journal.handlers import ClaimedJob, Disposition, NetworkHandler, Outcome, Work, handlers
+from journal.handlers import ClaimedJob, Disposition, NetworkHandler, Outcome, Parked, Work, handlers
 from journal.selectors import lanes_of_group
 from journal.services import jobs_arm, jobs_claim, jobs_settle
 
@@ -47,7 +47,7 @@ def jobs_take(*, free_slots: dict[int, int], overdue: timedelta) -> Turn:
         for kind, group in _by_kind(jobs).items():
             turn.add(_prepared(kind, group, now=now, monotonic_now=monotonic_now))
         jobs_arm(turn.works)
-        jobs_settle(turn.dispositions, now=now)
+        jobs_settle(turn.dispositions, now=now, held=True)
     return turn
 
 
@@ -75,9 +75,20 @@ def _prepared(kind: str, jobs: list[ClaimedJob], *, now: datetime, monotonic_now
             raise
         except Exception as error:
             logger.exception("%s: job %s cannot be prepared", kind, job.id)
-            with transaction.atomic():
-                results.append(handler.job_failed(job, error, now=now))
+            results.append(_job_failed(kind, job, error, now=now))
     return results
+
+
+def _job_failed(kind: str, job: ClaimedJob, error: Exception, *, now: datetime) -> Disposition:
+    """The least that is true, or, where not even that can be written, a parked job: its neighbours go on."""
+    try:
+        with transaction.atomic():
+            return handlers()[kind].job_failed(job, error, now=now)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as worse:
+        logger.exception("%s: job %s is parked", kind, job.id)
+        return Parked(job, f"{type(error).__name__}: {error}; then {type(worse).__name__}: {worse}"[:500])
 
 
 def outcomes_conclude(outcomes: Sequence[Outcome]) -> None:
@@ -112,8 +123,14 @@ def _concluded(kind: str, outcomes: list[Outcome], *, now: datetime) -> list[Dis
             raise
         except Exception as error:
             logger.exception("%s: outcome of job %s cannot be concluded", kind, outcome.work.job.id)
-            with transaction.atomic():
-                results.append(handler.outcome_failed(outcome, error, now=now))
+            try:
+                with transaction.atomic():
+                    results.append(handler.outcome_failed(outcome, error, now=now))
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception:
+                # Its job is still the guard of the act and comes due after the deadline; the neighbours go on.
+                logger.exception("%s: outcome of job %s is left to its guard", kind, outcome.work.job.id)
     return results
 
 

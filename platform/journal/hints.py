@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterable
 
 from celery import current_app
@@ -19,6 +20,8 @@ from journal.models import Lane
 logger = logging.getLogger(__name__)
 EXPIRES_SECONDS = 5
 BROKER_SECONDS = 2
+# Between two rounds of hints of one process: commits of this time share a hint. The first after a pause goes at once.
+PAUSE_SECONDS = 0.02
 TASK = "journal.tasks.drain"
 
 
@@ -62,6 +65,7 @@ class Publisher:
                 self.failed += 1
                 if self.failed in (1, 10, 100) or self.failed % 1000 == 0:
                     logger.warning("hint %d failed, the sweeper will find the work: %s", self.failed, error)
+            time.sleep(PAUSE_SECONDS)
 
     def _publish(self, group: str) -> None:
         queue = queue_of(group)

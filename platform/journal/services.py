@@ -102,22 +102,25 @@ UPDATE journal_job job SET kind = coalesce(later.kind, job.kind), run_at = later
     priority = coalesce(later.priority, job.priority)
 FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::smallint[], %s::uuid[])
     AS later (id, kind, run_at, priority, token)
-WHERE job.id = later.id AND (job.lease_token IS NULL OR job.lease_token = later.token)
+WHERE job.id = later.id AND (%s OR job.lease_token IS NULL OR job.lease_token = later.token)
 """
 DONE = """
 DELETE FROM journal_job job USING unnest(%s::uuid[], %s::uuid[]) AS done (id, token)
-WHERE job.id = done.id AND (job.lease_token IS NULL OR job.lease_token = done.token)
+WHERE job.id = done.id AND (%s OR job.lease_token IS NULL OR job.lease_token = done.token)
 """
 
 
-def jobs_settle(dispositions: Sequence[Disposition], *, now: datetime) -> None:
-    """Write what became of each job. A job whose lease somebody else has taken over since is left to him."""
+def jobs_settle(dispositions: Sequence[Disposition], *, now: datetime, held: bool = False) -> None:
+    """Write what became of each job. A job whose lease somebody else has taken over since is left to him.
+
+    `held`: this very transaction claimed them, so their rows are locked, and a lease that they still carry has run out.
+    """
     done = [item.job for item in dispositions if isinstance(item, Done)]
     later = [item for item in dispositions if isinstance(item, Later)]
     parked = [item for item in dispositions if isinstance(item, Parked)]
     with connection.cursor() as cursor:
         if done:
-            cursor.execute(DONE, [[job.id for job in done], [job.lease_token for job in done]])
+            cursor.execute(DONE, [[job.id for job in done], [job.lease_token for job in done], held])
         if later:
             cursor.execute(
                 LATER,
@@ -127,13 +130,14 @@ def jobs_settle(dispositions: Sequence[Disposition], *, now: datetime) -> None:
                     [item.run_at for item in later],
                     [item.priority for item in later],
                     [item.job.lease_token for item in later],
+                    held,
                 ],
             )
         for item in parked:
             cursor.execute(
                 "UPDATE journal_job SET parked_at = %s, parked_reason = %s, lease_token = NULL "
-                "WHERE id = %s AND (lease_token IS NULL OR lease_token = %s)",
-                [now, item.reason, item.job.id, item.job.lease_token],
+                "WHERE id = %s AND (%s OR lease_token IS NULL OR lease_token = %s)",
+                [now, item.reason, item.job.id, held, item.job.lease_token],
             )
 
 

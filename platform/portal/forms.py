@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from unfold.forms import AuthenticationForm
 
 from accounts.forms import StaffSignInForm
@@ -9,3 +14,14 @@ from accounts.forms import StaffSignInForm
 
 class SignInForm(StaffSignInForm, AuthenticationForm):
     """Says when signing in is locked (accounts), looks like the rest (shell)."""
+
+    def __init__(self, request: HttpRequest | None = None, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, *args, **kwargs)
+        # Django takes the label from the model's field, whose name is not translated.
+        self.fields["username"].label = _("User name")
+
+    def get_invalid_login_error(self) -> ValidationError:
+        error: ValidationError = super().get_invalid_login_error()
+        if error.params and "username" in error.params:
+            error.params["username"] = _("user name")
+        return error

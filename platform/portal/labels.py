@@ -1,4 +1,4 @@
-"""Codes in people's words, with the tone in which they are shown: ok, wait, bad or plain. Chinese is in the catalogue."""
+"""Codes in people's words, with the tone in which they are shown: ok, wait, bad or plain. Chinese: the catalogue."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from time import monotonic
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -22,7 +23,8 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.dataclasses import SearchResult
+from django.views.decorators.http import require_http_methods
+from unfold.dataclasses import Favicon, SearchResult
 from unfold.sites import UnfoldAdminSite
 
 from accounts.models import User
@@ -33,6 +35,7 @@ from portal.labels import label
 Text = str | Promise
 Page = Callable[..., HttpResponse]
 SEARCH_RESULTS = 20
+READING = ("GET", "HEAD")
 TERM_CHARACTERS = 80
 # Alpine, which the shell is built with, compiles expressions: hence unsafe-eval, on staff sites only. Its theme is a
 # style element. Nothing is fetched from anywhere else.
@@ -76,13 +79,13 @@ class PortalSite(UnfoldAdminSite):
         """What the command palette finds. Goes through selectors like every page."""
         return []
 
-    def page_path(self, address: str, page: Page, name: str) -> URLPattern:
+    def page_path(self, address: str, page: Page, name: str, *, methods: Sequence[str] = READING) -> URLPattern:
         """An address of a page `page(site, request, **captured)` for people of this portal only."""
 
         def view(request: HttpRequest, **captured: Any) -> HttpResponse:
             return page(self, request, **captured)
 
-        return path(address, self.admin_view(view), name=name)
+        return path(address, self.admin_view(require_http_methods(list(methods))(view)), name=name)
 
     # Who may enter ------------------------------------------------------------------------------------------------
 
@@ -143,9 +146,11 @@ class PortalSite(UnfoldAdminSite):
         term = term_of(request.GET.get("s"))
         if not term:
             return HttpResponse()
+        began = monotonic()
         results = self.search_results(request, term)[:SEARCH_RESULTS]
         pages = Paginator(results, SEARCH_RESULTS)
         context = {"search_term": term, "results": pages.page(1), "page_obj": pages, "page_counter": 0}
+        context["execution_time"] = monotonic() - began
         response = render(request, "unfold/helpers/command_results.html", context)
         response.headers["HX-Trigger"] = "search"
         return response
@@ -154,7 +159,7 @@ class PortalSite(UnfoldAdminSite):
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         # The shell's templates reverse `admin:…`; this makes that mean this portal.
-        request.current_app = self.name  # type: ignore[attr-defined]
+        request.current_app = self.name
         context: dict[str, Any] = super().each_context(request)
         banner = ENVIRONMENTS.get(settings.ENVIRONMENT)
         context |= {
@@ -164,6 +169,7 @@ class PortalSite(UnfoldAdminSite):
             "site_url": None,
             "styles": [static("portal/portal.css")],
             "scripts": [static("portal/portal.js")],
+            "site_favicons": [Favicon(href=static("portal/icon.svg"), rel="icon", type="image/svg+xml")],
             "account_links": [],
             "environment_banner": banner,
             "languages": settings.LANGUAGES,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -20,7 +21,8 @@ from tests.world import ROOT, World, settled_world
 __all__ = ["settled_world"]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SCREENSHOTS = ROOT / "var" / "screenshots"
-START_SECONDS = 30.0
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
 
 
 @pytest.fixture
@@ -29,14 +31,20 @@ def site_url(settled_world: World, process_environment: dict[str, str]) -> Itera
     port = reserve_any()
     command = [sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port)]
     environment = {**process_environment, "PYTHONPATH": f"{ROOT}:{ROOT / 'platform'}"}
-    server = subprocess.Popen([*command, "config.asgi:application"], cwd=ROOT, env=environment)
+    command += ["config.asgi:application"]
+    # A session of its own: should it not end when asked, its workers are ended with it.
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_for(f"{url}/healthz", server)
         yield url
     finally:
         server.terminate()
-        server.wait(START_SECONDS)
+        try:
+            server.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait(STOP_SECONDS)
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
@@ -45,7 +53,7 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
         try:
             with urllib.request.urlopen(url, timeout=2):
                 return
-        except (URLError, ConnectionError):
+        except OSError:
             assert server.poll() is None, f"the server ended with {server.returncode}"
             assert time.monotonic() < give_up_at, "the server does not answer"
             time.sleep(0.1)
@@ -71,7 +79,9 @@ class Watch:
         self.foreign: list[str] = []
         page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", lambda one: None if one.url.startswith((site_url, "data:")) else self.foreign.append(one.url))
+        page.on(
+            "request", lambda one: None if one.url.startswith((site_url, "data:")) else self.foreign.append(one.url)
+        )
 
 
 def picture(page: Page, name: str) -> Path:

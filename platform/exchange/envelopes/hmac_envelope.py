@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -14,6 +15,7 @@ from exchange.messages import Facts
 SCHEMA = "1"
 # The insurer's clock may differ from ours by this much in either direction.
 SKEW_SECONDS = 60
+TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 
 class EnvelopeBroken(Exception):
@@ -57,7 +59,7 @@ class HmacEnvelope:
         if not hmac.compare_digest(presented, _digest("answer", headers, facts.path, body, secret)):
             raise EnvelopeBroken("the signature does not match")
         timestamp = headers["X-MS-Timestamp"]
-        if not timestamp.isdigit() or abs(int(timestamp) - now.timestamp()) > SKEW_SECONDS:
+        if not TIMESTAMP.fullmatch(timestamp) or abs(int(timestamp) - now.timestamp()) > SKEW_SECONDS:
             raise EnvelopeBroken("the timestamp is too far off")
 
 

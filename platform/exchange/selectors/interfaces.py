@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.crypto import unseal
+from core.crypto import SealBroken, unseal
 from exchange.models import CapabilityGrant, InsurerInterface, InterfaceKey
 
+logger = logging.getLogger(__name__)
 FRESH_SECONDS = 2.0
 # What a number means where nothing was proven: no window, so the longest quiet time must come from the grants.
 NUMBERS = {"max_processing_seconds": 60.0, "accept_window_seconds": 0.0}
@@ -65,7 +67,12 @@ def interfaces_forget() -> None:
 def _read() -> dict[int, Interface]:
     keys: dict[int, list[tuple[str, bytes]]] = {}
     for key in InterfaceKey.objects.filter(retired_at__isnull=True).order_by("-created_at"):
-        secret = unseal(key.sealed_secret, context=secret_context(key.interface_id, key.key_id))
+        try:
+            secret = unseal(key.sealed_secret, context=secret_context(key.interface_id, key.key_id))
+        except SealBroken:
+            # One insurer without a key must not stop the others: its own wishes end `could_not_build`.
+            logger.exception("key %s of interface %s cannot be opened", key.key_id, key.interface_id)
+            continue
         keys.setdefault(key.interface_id, []).append((key.key_id, secret))
     grants: dict[int, dict[str, Any]] = {}
     for grant in CapabilityGrant.objects.all():

@@ -143,9 +143,9 @@ def _message(call: Call, known: Collection[str]) -> Message:
     )
 
 
-def _wire(call: Call, sealed: bytes, direction: str, known: Collection[str]) -> Wire:
+def _wire(call: Call, sealed: bytes | memoryview[int], direction: str, known: Collection[str]) -> Wire:
     try:
-        plain = unseal(sealed, context=f"call:{call.pk}:{direction}")
+        plain = unseal(bytes(sealed), context=f"call:{call.pk}:{direction}")
     except SealBroken:
         return Wire({}, "", sealed_away=True)
     headers, _, body = plain.partition(b"\n")

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from core.clock import local_day
 from core.crypto import organisation_month_scope, seal
 from core.errors import Conflict, Problem
 from core.ids import uuid7
@@ -105,7 +106,7 @@ class _Raced(Exception):
 def transactions_receive(*, drafts: Sequence[WishDraft], now: datetime) -> list[Received]:
     """Store wishes of one or more organisations in one commit; results in the order of `drafts`.
 
-    The caller has said whom it sees (core.row_security). Replays and refusals write nothing. Raises the database's
+    The caller has said whom it sees (core.row_security). Refusals write nothing, replays at most their key. Raises the database's
     error when the commit is not confirmed: then nobody knows, and the same request finds out.
     """
     for _ in range(RACES):
@@ -118,18 +119,50 @@ def transactions_receive(*, drafts: Sequence[WishDraft], now: datetime) -> list[
 
 
 def _receive(batch: _Batch) -> list[Received]:
-    bills = _bills_lock(batch)
     keys = by_idempotency_key([(draft.organisation_id, draft.idempotency_key) for draft in batch.drafts])
     known = by_his_no([(draft.organisation_id, draft.his_no) for draft in batch.drafts])
+    looks = [_look(draft, keys, known, now=batch.now) for draft in batch.drafts]
+    # Only what may be admitted makes a bill: a refusal leaves nothing behind.
+    admissible = [draft for draft, look in zip(batch.drafts, looks, strict=True) if isinstance(look, _Way)]
+    bills = _bills_lock(admissible, now=batch.now)
     wishes = money_wishes_of_bills(bills.values())
-    for draft in batch.drafts:
+    for draft, look in zip(batch.drafts, looks, strict=True):
+        if isinstance(look, Received):
+            batch.results.append(look)
+            continue
         try:
-            received = _replay(draft, keys, known) or _admit(draft, batch, bills, keys, known, wishes)
+            received = _replay(draft, keys, known, now=batch.now) or _admit(draft, look, batch, bills, keys, known, wishes)
         except Problem as problem:
             received = Received(problem=problem)
         batch.results.append(received)
-    _write(batch)
+    _write(batch, [key for key in keys.values() if key.pk is None])
     return batch.results
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Where a new wish would go."""
+
+    person_index: bytes
+    rule: RouteRule
+
+
+def _look(
+    draft: WishDraft,
+    keys: dict[tuple[int, str], IdempotencyKey],
+    known: dict[tuple[int, str], Transaction],
+    *,
+    now: datetime,
+) -> Received | _Way:
+    """What can be said of a draft before any lock: it was here before, it goes nowhere, or its way."""
+    try:
+        replay = _replay(draft, keys, known, now=now)
+        if replay is not None:
+            return replay
+        index = person_index_of(draft.body["person"], now=now)
+        return _Way(index, route_find(scheme=draft.scheme, region=draft.region, person_index=index, on=local_day(now)))
+    except Problem as problem:
+        return Received(problem=problem)
 
 
 BILLS = """
@@ -141,11 +174,11 @@ RETURNING id, organisation_id, visit_no, bill_no
 BillKey = tuple[int, str, str]
 
 
-def _bills_lock(batch: _Batch) -> dict[BillKey, UUID]:
+def _bills_lock(drafts: Sequence[WishDraft], *, now: datetime) -> dict[BillKey, UUID]:
     """The bills of all money wishes, made where missing, locked in key order until the commit."""
     keys = {
         (draft.organisation_id, draft.visit_no, draft.bill_no): draft.currency
-        for draft in batch.drafts
+        for draft in drafts
         if OPERATION_CLASSES[draft.operation] == OperationClass.MOVES
     }
     if not keys:
@@ -155,13 +188,13 @@ def _bills_lock(batch: _Batch) -> dict[BillKey, UUID]:
         cursor.execute(
             BILLS,
             [
-                [uuid7(batch.now) for _ in ordered],
+                [uuid7(now) for _ in ordered],
                 [key[0] for key in ordered],
                 [key[1] for key in ordered],
                 [key[2] for key in ordered],
                 [keys[key] for key in ordered],
                 [1 for _ in ordered],
-                [batch.now for _ in ordered],
+                [now for _ in ordered],
             ],
         )
         return {(row[1], row[2], row[3]): row[0] for row in cursor.fetchall()}
@@ -171,8 +204,13 @@ def _replay(
     draft: WishDraft,
     keys: dict[tuple[int, str], IdempotencyKey],
     known: dict[tuple[int, str], Transaction],
+    *,
+    now: datetime,
 ) -> Received | None:
-    """The answer to a request that was here before, None for a new one. Raises KeyReused, HisNoReused."""
+    """The answer to a request that was here before, None for a new one. Raises KeyReused, HisNoReused.
+
+    A new key for a known wish belongs to that wish from now on: it is added to `keys`, not yet written.
+    """
     key = keys.get((draft.organisation_id, draft.idempotency_key))
     if key is not None:
         if bytes(key.digest) != draft.digest:
@@ -183,21 +221,21 @@ def _replay(
         return None
     if bytes(existing.body_digest) != draft.digest:
         raise HisNoReused(extra={"transaction": _shown(existing)}, his_no=draft.his_no)
+    keys[draft.organisation_id, draft.idempotency_key] = _claim(draft, existing, now=now)
     return Received(existing.id, existing.his_no, replayed=True)
 
 
 def _admit(
     draft: WishDraft,
+    way: _Way,
     batch: _Batch,
     bills: dict[BillKey, UUID],
     keys: dict[tuple[int, str], IdempotencyKey],
     known: dict[tuple[int, str], Transaction],
     wishes: dict[UUID, list[Transaction]],
 ) -> Received:
-    """A new transaction, not yet written. Raises NoRoute, BillBusy, BillSettled."""
-    now = batch.now
-    index = person_index_of(draft.body["person"], now=now)
-    rule = route_find(scheme=draft.scheme, region=draft.region, person_index=index, on=now.date())
+    """A new transaction, not yet written. Raises BillBusy, BillSettled, _Raced."""
+    now, rule = batch.now, way.rule
     bill_id = bills.get((draft.organisation_id, draft.visit_no, draft.bill_no))
     if OPERATION_CLASSES[draft.operation] != OperationClass.MOVES:
         bill_id = None
@@ -215,7 +253,7 @@ def _admit(
         bill_id=bill_id,
         batch_no=draft.batch_no,
         inpatient=draft.inpatient,
-        person_index=index,
+        person_index=way.person_index,
         body_digest=draft.digest,
         sealed_body=seal(
             json.dumps(draft.body, ensure_ascii=False, separators=(",", ":")).encode(),
@@ -235,20 +273,26 @@ def _admit(
         wishes[bill_id].append(row)
     # Later drafts of this batch meet this one as if it were stored.
     known[draft.organisation_id, draft.his_no] = row
-    keys[draft.organisation_id, draft.idempotency_key] = IdempotencyKey(
+    keys[draft.organisation_id, draft.idempotency_key] = _claim(draft, row, now=now)
+    batch.fresh[draft.organisation_id, draft.idempotency_key] = (draft, row, rule)
+    return Received(transaction_id, draft.his_no)
+
+
+def _claim(draft: WishDraft, row: Transaction, *, now: datetime) -> IdempotencyKey:
+    return IdempotencyKey(
         organisation_id=draft.organisation_id,
         key=draft.idempotency_key,
         digest=draft.digest,
         transaction=row,
         created_at=now,
     )
-    batch.fresh[draft.organisation_id, draft.idempotency_key] = (draft, row, rule)
-    return Received(transaction_id, draft.his_no)
 
 
 def _guard(draft: WishDraft, wishes: list[Transaction]) -> None:
     """At most one open money wish on a bill, and at most one live settlement per batch_no. The bill is locked."""
     for other in wishes:
+        if other.his_no == draft.his_no:
+            raise _Raced
         if other.state in OPEN:
             raise BillBusy(extra={"transaction": _shown(other)}, other=other.his_no)
         if other.state == TransactionState.SUCCEEDED and (not draft.batch_no or draft.batch_no == other.batch_no):
@@ -260,28 +304,23 @@ def _shown(other: Transaction) -> dict[str, Any]:
     return answers_of([other.id]).get(other.id) or {"his_no": other.his_no, "verdict": "pending", "state": other.state}
 
 
-def _write(batch: _Batch) -> None:
+def _write(batch: _Batch, claims: list[IdempotencyKey]) -> None:
     """Transactions, idempotency claims and first jobs. Raises _Raced when another process was first with a key."""
-    if not batch.fresh:
+    if not claims:
         return
-    rows = [row for _, row, _ in batch.fresh.values()]
+    # Everybody inserts in key order: two batches that share keys then wait for each other, never in a circle.
+    rows = sorted((row for _, row, _ in batch.fresh.values()), key=lambda row: (row.organisation_id, row.his_no))
     Transaction.objects.bulk_create(rows, ignore_conflicts=True)
     # ON CONFLICT DO NOTHING waits for the other writer's commit and then says nothing: count what is ours.
-    if Transaction.objects.filter(pk__in=[row.pk for row in rows]).count() != len(rows):
+    if rows and Transaction.objects.filter(pk__in=[row.pk for row in rows]).count() != len(rows):
         raise _Raced
-    claims = [
-        IdempotencyKey(
-            organisation_id=draft.organisation_id,
-            key=draft.idempotency_key,
-            digest=draft.digest,
-            transaction_id=row.id,
-            created_at=batch.now,
-        )
-        for draft, row, _ in batch.fresh.values()
-    ]
+    claims.sort(key=lambda claim: (claim.organisation_id, claim.key))
     IdempotencyKey.objects.bulk_create(claims, ignore_conflicts=True)
-    written = IdempotencyKey.objects.filter(transaction_id__in=[row.id for row in rows])
-    if written.count() != len(claims):
+    stored = IdempotencyKey.objects.filter(
+        organisation_id__in={claim.organisation_id for claim in claims}, key__in=[claim.key for claim in claims]
+    )
+    ours = {(claim.organisation_id, claim.key, claim.transaction_id) for claim in claims}
+    if not ours <= set(stored.values_list("organisation_id", "key", "transaction_id")):
         raise _Raced
     jobs_add(
         drafts=[

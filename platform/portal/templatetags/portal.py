@@ -39,7 +39,9 @@ def moment(at: datetime | None, milliseconds: bool = False) -> SafeString:
     if milliseconds:
         text += f".{local.microsecond // 1000:03d}"
     utc = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return format_html('<time class="ms-time" datetime="{}" title="{}" translate="no">{}</time>', at.isoformat(), utc, text)
+    return format_html(
+        '<time class="ms-time" datetime="{}" title="{}" translate="no">{}</time>', at.isoformat(), utc, text
+    )
 
 
 @register.simple_tag
@@ -65,7 +67,9 @@ def label(kind: str, code: object) -> str:
 @register.simple_tag
 def badge(kind: str, code: object) -> SafeString:
     """A code as a coloured word; the tooltip has the code itself."""
-    return format_html('<span class="ms-badge ms-{}" title="{}">{}</span>', tone_of(kind, code), code, label_of(kind, code))
+    return format_html(
+        '<span class="ms-badge ms-{}" title="{}">{}</span>', tone_of(kind, code), code, label_of(kind, code)
+    )
 
 
 @register.simple_tag

@@ -47,8 +47,8 @@ class NativeDialect:
             return Reply(
                 outcome,
                 reason_code="refused_by_insurer",
-                insurer_code=str(said.get("code") or "")[:TEXT_LIMIT],
-                insurer_text=str(said.get("text") or "")[:TEXT_LIMIT],
+                insurer_code=_storable(said.get("code")),
+                insurer_text=_storable(said.get("text")),
             )
         if outcome is not CallOutcome.DONE:
             return untrusted(f"code {str(answer.get('code'))[:40]!r} decides nothing")
@@ -71,9 +71,17 @@ class NativeDialect:
             return untrusted("its amounts do not make a whole")
         if split.total_minor != wish.total_minor or answer.get("currency") != wish.currency:
             return untrusted("it names another total")
+        # It is told back to the insurer one day, so it is kept as it was said or not at all.
+        if split.settlement_no != _storable(split.settlement_no):
+            return untrusted("its settlement number cannot be stored")
         if kind is CallKind.SETTLE and not split.settlement_no:
             return untrusted("it has no settlement number")
         return Reply(CallOutcome.DONE, split=split)
+
+
+def _storable(said: object) -> str:
+    """The insurer's words as PostgreSQL can keep them: JSON may say NUL and half a character, a text column cannot."""
+    return str(said or "").replace("\0", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()[:TEXT_LIMIT]
 
 
 def _split(answer: dict[str, Any]) -> Split | None:

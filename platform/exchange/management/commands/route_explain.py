@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from core.clock import database_now
+from core.clock import database_now, local_day
 from exchange.persons import person_index_of
 from exchange.selectors.routing import route_explain
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         now = database_now()
         index = person_index_of({"id_type": options["id_type"], "id_no": options["id_no"]}, now=now)
         lines = route_explain(
-            scheme=options["scheme"], region=options["region"], person_index=index, on=options["on"] or now.date()
+            scheme=options["scheme"], region=options["region"], person_index=index, on=options["on"] or local_day(now)
         )
         for rule, verdict in lines:
             who = "one person" if rule.person_index else "anybody"

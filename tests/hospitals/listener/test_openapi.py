@@ -1,0 +1,146 @@
+"""The OpenAPI document says what is true: checked by answers to generated requests, good and bad."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections import Counter
+from typing import Any
+
+import hypothesis
+import jsonschema_rs
+import pytest
+import schemathesis
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import Failure, FailureGroup
+from schemathesis.specs.openapi import checks as conformance
+
+from tests.live import LiveStack
+
+pytestmark = pytest.mark.xdist_group("listener")
+EXAMPLES = 120
+CHECKS = (
+    not_a_server_error,
+    conformance.status_code_conformance,
+    conformance.content_type_conformance,
+    conformance.response_headers_conformance,
+    conformance.response_schema_conformance,
+    conformance.negative_data_rejection,
+)
+
+
+@pytest.fixture(scope="session")
+def document(stack: LiveStack) -> dict[str, Any]:
+    answer = stack.ask("GET", "openapi.json", headers={"Authorization": ""})
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    body: dict[str, Any] = answer.body
+    return body
+
+
+def ask_generated(
+    stack: LiveStack, document: dict[str, Any], operation_id: str, mode: GenerationMode, *, examples: int = EXAMPLES
+) -> Counter[int]:
+    """Send generated requests and check each answer; returns how often each status came.
+
+    By hand, as the pytest plugin of schemathesis does not know this pytest.
+    """
+    operation = schemathesis.openapi.from_dict(document).find_operation_by_id(operation_id)
+    headers = {"Authorization": f"Bearer {stack.client_keys['HOSP-A']}"}
+    seen: Counter[int] = Counter()
+
+    @hypothesis.settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case: Any) -> None:
+        answer = case.call(base_url=stack.base_urls[0], headers=headers)
+        seen[answer.status_code] += 1
+        case.validate_response(answer, headers=headers, checks=CHECKS)
+
+    ask()
+    return seen
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize(
+    ("operation_id", "statuses"), [("transactions_create", {400, 422}), ("transactions_read", {404})]
+)
+def test_answers_to_generated_requests_are_as_documented(
+    stack: LiveStack, document: dict[str, Any], operation_id: str, statuses: set[int], mode: GenerationMode
+) -> None:
+    seen = ask_generated(stack, document, operation_id, mode)
+    assert seen.keys() & statuses, seen
+    assert seen.total() >= EXAMPLES // 3, seen
+
+
+def test_an_answer_that_is_not_documented_would_be_seen(stack: LiveStack, document: dict[str, Any]) -> None:
+    changed = copy.deepcopy(document)
+    for status in ("400", "415", "422"):
+        del changed["paths"]["/api/his/v1/transactions"]["post"]["responses"][status]
+    with pytest.raises((Failure, FailureGroup)):
+        ask_generated(stack, changed, "transactions_create", GenerationMode.NEGATIVE, examples=5)
+
+
+def test_the_document_is_openapi_3_1_and_its_schemas_are_json_schema(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1.")
+    assert document["info"]["title"]
+    for schema in document["components"]["schemas"].values():
+        jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
+    assert document["security"] == [{"clientKey": []}]
+
+
+def test_it_names_every_operation_and_answer(document: dict[str, Any]) -> None:
+    answers = {
+        (path, method): " ".join(sorted(operation["responses"]))
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert answers == {
+        ("/api/his/v1/transactions", "post"): "200 202 400 401 403 405 408 409 413 415 422 500 503",
+        ("/api/his/v1/transactions/{his_no}", "get"): "200 401 403 404 405 408 413 500 503",
+    }
+
+
+def validator(document: dict[str, Any], name: str) -> Any:
+    return jsonschema_rs.Draft202012Validator(
+        {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+    )
+
+
+@pytest.mark.parametrize("ending", ["1237", "9001", "9004", "9005"])
+def test_verdicts_are_as_documented(stack: LiveStack, document: dict[str, Any], ending: str) -> None:
+    wish = stack.wish(ending=ending)
+    validator(document, "TransactionRequest").validate(wish)
+    validator(document, "TransactionAnswer").validate(stack.post(wish).body)
+
+
+def test_a_pending_answer_is_as_documented(stack: LiveStack, document: dict[str, Any]) -> None:
+    stack.latency("SANDBOX-A", 1.0)
+    answer = stack.post(stack.wish(wait_seconds=0))
+    validator(document, "TransactionAnswer").validate(answer.body)
+    documented = document["paths"]["/api/his/v1/transactions"]["post"]["responses"]["202"]["headers"]
+    assert {name.lower() for name in documented} - {"idempotent-replayed"} <= set(answer.headers)
+
+
+def test_the_documented_wish_of_the_contract_is_accepted(stack: LiveStack, document: dict[str, Any]) -> None:
+    """The example of the contract, every optional member filled."""
+    wish = json.loads("""{
+      "his_no": "HIS-20261122-000001", "operation": "settle",
+      "operator": {"no": "C12", "name": "李四", "terminal_no": "W03", "shift_no": "S-1"},
+      "person": {"id_type": "01", "id_no": "110101199001011237", "name": "张三", "credential": null, "contact": null},
+      "visit": {"visit_no": "V-1001", "kind": "outpatient", "med_type": "11", "department": "肿瘤科",
+                "doctor_no": "D07", "registration_no": null, "diagnoses": [{"code": "C34.9", "name": "肺癌"}]},
+      "bill": {"bill_no": "B-1", "batch_no": null},
+      "insurance": {"scheme": "310", "region": "110000"},
+      "items": [{"line_no": 1, "code": "XM0001", "hospital_code": null, "name": "检查费", "quantity": "1",
+                 "unit_price": "100.000000", "amount_minor": 10000}],
+      "total_minor": 10000, "currency": "CNY", "of": null, "retry_of": null, "replaces": null,
+      "presettle_of": null, "expect_cash_minor": null, "wait_seconds": 10}""")
+    validator(document, "TransactionRequest").validate(wish)
+    assert stack.post(wish).verdict == "succeeded"

@@ -1,0 +1,73 @@
+"""A profile opens its own addresses only."""
+
+from __future__ import annotations
+
+import http.client
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+
+from deploy.local import ports
+from deploy.local.folders import ROOT
+from deploy.local.processes import Command
+from tests.live import LiveStack
+
+pytestmark = pytest.mark.xdist_group("listener")
+HOSPITAL = ("/api/his/v1/transactions/A", "/api/his/v1/transactions", "/api/his/v1/openapi.json")
+PORTAL = ("/hospital/", "/hospital/login/")
+
+
+def status_at(port: int, path: str, key: str = "") -> int:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as line:
+        line.request("GET", path, headers={"Authorization": f"Bearer {key}"})
+        return line.getresponse().status
+
+
+def listens(port: int) -> bool:
+    try:
+        return status_at(port, "/healthz") == 200
+    except OSError:
+        return False
+
+
+@contextmanager
+def listener(stack: LiveStack, profile: str) -> Iterator[int]:
+    """The port of a listener of its own that runs with this profile."""
+    port = ports.reserve_any()
+    command = Command(
+        name=f"listener-{profile}",
+        arguments=[
+            *(sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1"),
+            *("--port", str(port), "--workers", "1", "config.asgi:application"),
+        ],
+        environment={**stack.environment, "MEDISETTLE_PROFILE": profile},
+        folder=ROOT,
+        ready=lambda: listens(port),
+    )
+    running = stack.supervisor.start(command)
+    yield port
+    running.process.terminate()
+    running.process.wait(20)
+
+
+def test_the_public_profile_knows_no_hospital(stack: LiveStack) -> None:
+    with listener(stack, "public") as port:
+        assert {path: status_at(port, path, stack.client_keys["HOSP-A"]) for path in HOSPITAL + PORTAL} == (
+            dict.fromkeys(HOSPITAL + PORTAL, 404)
+        )
+
+
+def test_the_edge_profile_has_the_hospitals_door_and_no_portal(stack: LiveStack) -> None:
+    with listener(stack, "edge") as port:
+        assert {path: status_at(port, path) for path in HOSPITAL} == dict(zip(HOSPITAL, (401, 405, 200), strict=True))
+        assert {path: status_at(port, path) for path in PORTAL} == dict.fromkeys(PORTAL, 404)
+
+
+def test_the_core_profile_has_portals_and_no_door_for_hospitals(stack: LiveStack) -> None:
+    with listener(stack, "core") as port:
+        assert {path: status_at(port, path, stack.client_keys["HOSP-A"]) for path in HOSPITAL} == (
+            dict.fromkeys(HOSPITAL, 404)
+        )
+        assert all(status_at(port, path) in (200, 302) for path in PORTAL)
