@@ -9,10 +9,12 @@ from bench.stage import Stage
 from deploy.local import ports
 from deploy.local.processes import Running
 
-# Batches grow with load, so on two cores few processes with large batches do more than many with small ones.
+# Batches grow with load, so on two cores few processes with large batches do more than many with small ones: tried with
+# 1+1, 2+1 and 2+2, CPU per settlement grew each time.
 LISTENERS, WORKER_CHILDREN = 1, 1
-# The plain way holds a thread per waiting cashier; eighty, so that none of the 64 queues at the door.
-BASELINE_SERVERS, BASELINE_THREADS, BASELINE_CHILDREN = 2, 40, 6
+# The plain way holds a thread per waiting cashier: 72, so that none of the 64 queues at the door. Tried with 2, 4 and 8
+# server processes: all threads of one wake for each result, so few large ones cost more, and so do many small ones.
+BASELINE_SERVERS, BASELINE_THREADS, BASELINE_CHILDREN = 4, 18, 4
 
 
 @dataclass(frozen=True)

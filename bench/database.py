@@ -91,7 +91,13 @@ def sampled(url: str) -> dict[str, Table]:
         ).fetchone()
         assert lane is not None
         # The sample's own job is gone: a finished job is deleted.
-        job = {"kind": "exchange.send", "lane_id": str(lane[0]), "priority": "50", "attempts": "0", "parked_reason": ""}
+        job: dict[str, str | None] = {
+            "kind": "exchange.send",
+            "lane_id": str(lane[0]),
+            "priority": "50",
+            "attempts": "0",
+            "parked_reason": "",
+        }
         types = _types(connection, "journal_job")
         blank: dict[str, str | None] = dict.fromkeys(types)
         tables["journal_job"] = Table("journal_job", types, [blank | job])

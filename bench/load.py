@@ -23,8 +23,10 @@ LONGEST_WARMUP_SECONDS = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Orders:
-    """The warm-up lasts `warmup_seconds` and until `warmup_settlements` are done: so many that all threads and children have
-    connections. `limit` ends the measured time early after so many settlements; 0: only the clock does.
+    """Numbers of one shift; seconds throughout.
+
+    The warm-up lasts `warmup_seconds` and until `warmup_settlements` are done: so many that every thread and child has
+    its connections. `limit` ends the measured time early after so many settlements; 0: only the clock does.
     """
 
     ports: list[int]

@@ -22,7 +22,7 @@ from deploy.local.processes import ProcessFailed
 
 FOLDER = VAR / "bench"
 KINDS = ("listener", "worker")
-SHOWN = 45
+SHOWN = 40
 SAMPLES_PER_SECOND = 200
 
 
@@ -74,7 +74,7 @@ def _busiest(root: int) -> int:
     """Of the processes under `root` that have no children the one that has used most CPU: parents only watch."""
     family = [psutil.Process(root), *psutil.Process(root).children(recursive=True)]
     leaves = [process for process in family if not process.children()]
-    return max(leaves, key=lambda process: sum(process.cpu_times()[:2])).pid
+    return int(max(leaves, key=lambda process: sum(process.cpu_times()[:2])).pid)
 
 
 def table(folded: str) -> str:

@@ -20,7 +20,7 @@ from deploy.local.processes import POLL_SECONDS, ProcessFailed
 
 WARMUP_SECONDS = 4.0
 # Of each cashier: enough for every thread and child to have made its connections.
-WARMUP_ROUNDS = 8
+WARMUP_ROUNDS = 4
 REST_SECONDS = 20.0
 # A contender is ready when single settlements come back at once: workers take seconds to start, and the platform's
 # sweeper settles meanwhile what nobody else takes, so that an answer alone proves little.

@@ -75,6 +75,8 @@ os.execvp("sh", ["sh", "deploy/setup.sh"])
 fi
 echo "Setting up .venv with $python"
 uv=$(find_uv "$python")
+# Trust what the machine trusts: behind a company's proxy uv's own list of authorities does not do.
+export UV_SYSTEM_CERTS=1
 rm -f "$stamp"
 if ! .venv/bin/python -c '' 2>/dev/null || ! is_new_enough .venv/bin/python; then
     rm -rf .venv

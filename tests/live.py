@@ -32,20 +32,21 @@ import redis
 from django.conf import settings
 from psycopg import sql
 
-from core.management.commands.database_prepare import prepare
 from deploy.local import ports
 from deploy.local.folders import ROOT
 from deploy.local.postgres import start_postgres
 from deploy.local.processes import Command, Running, Supervisor, spawn
 from deploy.local.valkey import start_valkey
 from tests import servers
+from tests.live_template import database_drop, live_template, template_made
+
+__all__ = ["Answer", "LiveStack", "Shape", "live", "live_stack", "live_template", "until"]
 
 INSURERS = (("SANDBOX-A", "all_capabilities"), ("SANDBOX-B", "nhsa_like"))
 SCHEMES = {"SANDBOX-A": "310", "SANDBOX-B": "390", "SANDBOX-C": "340"}
 REGION = "110000"
 PATIENCE_SECONDS = 30.0
 _numbers = itertools.count(1)
-_templates: dict[int, str] = {}
 
 
 def until[Found](look: Callable[[], Found], *, seconds: float = PATIENCE_SECONDS, what: str = "it") -> Found:
@@ -142,7 +143,7 @@ class LiveStack:
             self.manage("migrate", "--no-input")
 
     def _copy_template(self) -> None:
-        template = _template(self.folder, self.supervisor)
+        template = template_made(self.supervisor)
         with psycopg.connect(settings.DATABASE_ADMIN_DSN, autocommit=True) as connection:
             names = sql.Identifier(self.database), sql.Identifier(template)
             connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
@@ -367,28 +368,6 @@ def _listens(port: int) -> bool:
             return False
 
 
-def _template(folder: Path, supervisor: Supervisor) -> str:
-    """An empty, migrated database of this test process, made once, from which others are copied in a moment."""
-    if os.getpid() not in _templates:
-        name = f"live_template_{os.environ[servers.SESSION]}_{os.getpid()}"
-        prepare(settings.DATABASE_ADMIN_DSN, name)
-        supervisor.run(
-            Command(
-                name="migrate-template",
-                arguments=[sys.executable, "manage.py", "migrate", "--no-input"],
-                environment=servers.process_environment(name),
-                folder=ROOT,
-            )
-        )
-        _templates[os.getpid()] = name
-    return _templates[os.getpid()]
-
-
-def _drop(name: str) -> None:
-    with psycopg.connect(settings.DATABASE_ADMIN_DSN, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
 @contextmanager
 def live_stack(folder: Path, **shape: Any) -> Iterator[LiveStack]:
     """A running stack of the given Shape; `folder` keeps its logs. Everything is stopped and dropped at the end."""
@@ -404,15 +383,7 @@ def live_stack(folder: Path, **shape: Any) -> Iterator[LiveStack]:
                     stack.resume(name)
             supervisor.stop()
             if not stack.shape.own_postgres:
-                _drop(stack.database)
-
-
-@pytest.fixture(scope="session")
-def live_template() -> Iterator[None]:
-    """Drops the template, where one was made."""
-    yield
-    if name := _templates.pop(os.getpid(), ""):
-        _drop(name)
+                database_drop(stack.database)
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ session = requests.Session()
 session.trust_env = False
 
 
-@shared_task(name="bench.baseline.settle")
+@shared_task(name="bench.baseline.settle")  # type: ignore[untyped-decorator]
 def settle(transaction_id: str) -> dict[str, Any]:
     """Send the transaction once and return its verdict."""
     row, call, message, facts, headers = _arm(UUID(transaction_id))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from celery.exceptions import TimeoutError as NoResultInTime
 from rest_framework.request import Request
@@ -39,7 +39,7 @@ class Transactions(APIView):
         wish: dict[str, Any] = shape.validated_data
         with seen_by([holder.organisation_id]):
             row, known_answer = wish_receive(
-                holder=holder, key=key, wish=wish, raw=request.data, trace_id=new_trace_id()
+                holder=holder, key=key, wish=wish, raw=cast(dict[str, Any], request.data), trace_id=new_trace_id()
             )
         if known_answer is not None:
             return Response(known_answer, headers={"Idempotent-Replayed": "true"})

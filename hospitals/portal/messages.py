@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 
-from accounts.models import OrganisationKind
 from accounts.selectors import organisations_visible_to
 from core.clock import database_now
 from exchange.selectors.messages import MessageQuery, messages_find
@@ -36,7 +35,7 @@ def messages(site: PortalSite, request: HttpRequest) -> HttpResponse:
     )
     calls = messages_find(organisations=organisations_of(user), query=query, now=now)
     page = page_of(calls, moment="armed_at", cursor=request.GET.get("before", ""))
-    insurers = organisations_visible_to(user=user).filter(kind=OrganisationKind.INSURER)
+    insurers = organisations_visible_to(user=user).filter(kind="insurer")
     parameters = {**{name: getattr(query, name) for name in CHOICES}, "day": day.isoformat() if day else ""}
     context = {
         "query": query,

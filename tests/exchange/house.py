@@ -69,9 +69,7 @@ def connect(code: str, *, base_url: str = NOBODY, scheme: str = SCHEME, cap: int
     interface = interface_define(code=code, insurer_id=insurer.pk, lane=lane, base_url=base_url)
     interface_key_add(interface=interface, key_id="k1", secret=SECRET, now=database_now())
     granted = {"can_query_by_msgid": True, "accept_window_seconds": 2}
-    capabilities_grant(
-        interface=interface, values=granted, source=GrantSource.DEMO, by="platform", now=database_now()
-    )
+    capabilities_grant(interface=interface, values=granted, source=GrantSource.DEMO, by="platform", now=database_now())
     route_add(scheme=scheme, region="*", interface=interface, valid_from=date(2020, 1, 1))
     return interface
 

@@ -21,6 +21,7 @@ from tests.exchange.house import (
     NOBODY,
     House,
     conclude,
+    connect,
     draft,
     fresh,
     move_insurer,
@@ -63,7 +64,7 @@ def body(raw: bytes) -> Script:
     return script
 
 
-# Proof of success ------------------------------------------------------------------------------------------------------
+# Proof of success ----------------------------------------------------------------------------------
 
 
 def test_a_verified_answer_succeeds_with_evidence_posting_and_verdict(house: House) -> None:
@@ -111,7 +112,7 @@ def test_messages_are_kept_sealed(house: House) -> None:
         assert secret.encode().hex() not in stored
 
 
-# Refusal ---------------------------------------------------------------------------------------------------------------
+# Refusal -------------------------------------------------------------------------------------------
 
 
 def test_a_definite_refusal_is_rejected_with_the_insurers_words(house: House) -> None:
@@ -123,13 +124,15 @@ def test_a_definite_refusal_is_rejected_with_the_insurers_words(house: House) ->
     assert not Job.objects.exists()
 
 
-@pytest.mark.parametrize(("text", "kept"), [("a\0b", "a\N{SYMBOL FOR NULL}b"), ("a\ud800b", "a?b"), ("x" * 900, "x" * 500)])
+@pytest.mark.parametrize(
+    ("text", "kept"), [("a\0b", "a\N{SYMBOL FOR NULL}b"), ("a\ud800b", "a?b"), ("x" * 900, "x" * 500)]
+)
 def test_a_refusal_in_words_that_cannot_be_stored_is_a_refusal_all_the_same(house: House, text: str, kept: str) -> None:
     row = settle(house, answering(code="refused", reason={"code": text, "text": text}))
     assert (row.state, row.insurer_code, row.insurer_text) == ("REJECTED", kept, kept)
 
 
-# Doubt -----------------------------------------------------------------------------------------------------------------
+# Doubt ---------------------------------------------------------------------------------------------
 
 DOUBTS: dict[str, Script] = {
     "a settlement number with NUL": answering(settlement_no="S\0"),
@@ -148,7 +151,9 @@ DOUBTS: dict[str, Script] = {
     "parts that do not add up": answering(cash_minor=2001),
     "shares that do not add up": answering(shares=[{"payer": "basic_fund", "amount_minor": 7999}]),
     "a share of nobody": answering(shares=[{"payer": "uncle", "amount_minor": 8000}]),
-    "negative parts": answering(fund_minor=12000, cash_minor=-2000, shares=[{"payer": "basic_fund", "amount_minor": 12000}]),
+    "negative parts": answering(
+        fund_minor=12000, cash_minor=-2000, shares=[{"payer": "basic_fund", "amount_minor": 12000}]
+    ),
     "parts with a point": answering(cash_minor=2000.0),
     "parts as text": answering(cash_minor="2000"),
     "parts as truth": answering(account_minor=False),
@@ -223,7 +228,7 @@ def test_a_trial_calculation_posts_nothing(house: House) -> None:
     assert not Posting.objects.exists()
 
 
-# Proof that nothing was sent -------------------------------------------------------------------------------------------
+# Proof that nothing was sent -----------------------------------------------------------------------
 
 
 def test_a_refused_connection_ends_not_sent_with_its_evidence(house: House) -> None:
@@ -267,7 +272,7 @@ def test_an_exception_of_ours_while_sending_is_doubt_never_failure(house: House)
     assert (fresh(row).state, Call.objects.get().outcome) == ("IN_DOUBT", "UNKNOWN")
 
 
-# Deadline and late answers ---------------------------------------------------------------------------------------------
+# Deadline and late answers -------------------------------------------------------------------------
 
 
 def armed_and_forgotten(house: House, base_url: str, **changes: Any) -> tuple[Transaction, list[Outcome]]:
@@ -322,7 +327,7 @@ def test_an_outcome_concluded_twice_counts_once(house: House) -> None:
     assert (Evidence.objects.count(), Posting.objects.count(), Verdict.objects.count()) == (1, 1, 1)
 
 
-# Poison ----------------------------------------------------------------------------------------------------------------
+# Poison --------------------------------------------------------------------------------------------
 
 
 def test_one_wish_that_cannot_be_built_does_not_harm_its_199_neighbours(house: House) -> None:
@@ -367,8 +372,6 @@ def test_one_answer_that_cannot_be_concluded_does_not_harm_its_199_neighbours(ho
 
 
 def test_one_insurer_whose_key_cannot_be_opened_does_not_harm_the_others(house: House) -> None:
-    from tests.exchange.house import connect
-
     broken = connect("INS-BROKEN", scheme="666")
     rows("UPDATE exchange_interfacekey SET sealed_secret = '\\x00' WHERE interface_id = %s", [broken.pk])
     healthy, ill = received(draft(house), draft(house, scheme="666"))

@@ -65,7 +65,7 @@ def test_an_unknown_dialect_is_refused(house: House) -> None:
         )
 
 
-# Capabilities ----------------------------------------------------------------------------------------------------------
+# Capabilities --------------------------------------------------------------------------------------
 
 
 def grant(house: House, source: GrantSource, **values: Any) -> None:
@@ -125,7 +125,7 @@ def test_what_is_no_capability_is_refused(house: House, values: dict[str, Any]) 
         grant(house, GrantSource.CERTIFICATE, **values)
 
 
-# Keys ------------------------------------------------------------------------------------------------------------------
+# Keys ----------------------------------------------------------------------------------------------
 
 
 def test_the_newest_live_key_signs_and_all_live_keys_verify(house: House) -> None:

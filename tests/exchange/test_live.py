@@ -95,8 +95,10 @@ def test_what_one_was_told_stays_what_it_was(live: LiveStack) -> None:
     live.wait_for(wish["his_no"], "IN_DOUBT")
     answer = live.get(wish["his_no"])
     assert (answer.status, answer.verdict, answer.body["state"]) == (200, "pending", "IN_DOUBT")
-    verdicts = live.rows("SELECT verdict FROM exchange_verdict v JOIN exchange_transaction t ON t.id = transaction_id "
-                         "WHERE his_no = %s", [wish["his_no"]])
+    verdicts = live.rows(
+        "SELECT verdict FROM exchange_verdict v JOIN exchange_transaction t ON t.id = transaction_id WHERE his_no = %s",
+        [wish["his_no"]],
+    )
     assert {word for (word,) in verdicts} == {"pending"}
 
 

@@ -55,10 +55,10 @@ def test_the_person_is_stored_in_no_column_in_clear(house: House) -> None:
     ((whole_row,),) = rows("SELECT row_to_json(t)::text FROM exchange_transaction t")
     assert "110101199001011237" not in whole_row
     assert "张三丰" not in whole_row
-    assert "110101199001011237".encode().hex() not in whole_row
+    assert b"110101199001011237".hex() not in whole_row
 
 
-# Idempotency -----------------------------------------------------------------------------------------------------------
+# Idempotency ---------------------------------------------------------------------------------------
 
 
 def test_the_same_key_with_the_same_body_is_a_replay(house: House) -> None:
@@ -129,7 +129,7 @@ def test_one_refused_wish_of_a_batch_leaves_its_neighbours_alone(house: House) -
     assert stored() == (2, 2, 2)
 
 
-# Bills -----------------------------------------------------------------------------------------------------------------
+# Bills ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("state", ["RECEIVED", "SENDING", "IN_DOUBT", "REVERSING", "NEEDS_HUMAN"])
@@ -181,7 +181,7 @@ def test_the_same_bill_number_at_another_hospital_is_another_bill(house: House) 
     received(draft(house, "W-2", bill_no="B-7", visit_no="V-7", hospital=house.stranger))
 
 
-# Routes ----------------------------------------------------------------------------------------------------------------
+# Routes --------------------------------------------------------------------------------------------
 
 
 def test_a_wish_without_a_route_is_refused_and_nothing_is_stored(house: House) -> None:
@@ -202,7 +202,7 @@ def test_a_route_begins_with_the_day_of_the_hospital_not_with_that_of_greenwich(
     assert Transaction.objects.get().interface_id == interface.pk
 
 
-# Row-level security ----------------------------------------------------------------------------------------------------
+# Row-level security --------------------------------------------------------------------------------
 
 
 def test_a_hospital_sees_nothing_of_another(house: House) -> None:
@@ -235,7 +235,9 @@ def test_role_app_reads_no_job_and_no_key(house: House) -> None:
 def test_role_app_adds_fresh_jobs_only(house: House, column: str) -> None:
     (row,) = received(draft(house, "W-1"))
     name, value = column.split(" = ")
-    names = f"id, kind, lane_id, organisation_id, subject_id, priority, run_at, parked_reason, trace_id, created_at, {name}"
+    names = (
+        "id, kind, lane_id, organisation_id, subject_id, priority, run_at, parked_reason, trace_id, created_at, " + name
+    )
     values = "gen_random_uuid(), 'exchange.send', %s, %s, %s, 1, now(), 'x', '', now(), " + value
     names, values = (names, values) if name == "attempts" else (names + ", attempts", values + ", 0")
     with as_role("app"), seen_by([house.hospital.pk]), refused("row-level security"):
@@ -255,7 +257,7 @@ def test_role_app_gives_no_verdict_but_pending(house: House, word: str) -> None:
         rows(statement, [house.hospital.pk, row.pk, "pending"])
 
 
-# One commit, and races -------------------------------------------------------------------------------------------------
+# One commit, and races -----------------------------------------------------------------------------
 
 
 def in_threads(*acts: Callable[[], Any]) -> list[Any]:
@@ -355,7 +357,7 @@ def test_one_key_raced_for_two_wishes_belongs_to_one(committed_house: House) -> 
 
 def test_a_rolled_back_receipt_leaves_the_number_free(house: House) -> None:
     one = draft(house, "W-1")
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         received(one)
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     assert fresh(received(one)[0]).state == "RECEIVED"

@@ -1,4 +1,4 @@
-"""The machine of a transaction, in Python and in PostgreSQL: every move that is allowed, and every other one refused."""
+"""The machine of a transaction, in Python and in PostgreSQL: each move that is allowed, each other one refused."""
 
 from __future__ import annotations
 

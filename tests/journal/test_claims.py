@@ -134,7 +134,7 @@ def test_a_claim_that_was_not_committed_gives_its_jobs_back(committed_house: Hou
     assert len(claim(committed_house)) == 3
 
 
-# Whose word counts -----------------------------------------------------------------------------------------------------
+# Whose word counts ---------------------------------------------------------------------------------
 
 
 def test_arming_turns_a_job_into_its_guard_under_a_lease(house: House) -> None:
@@ -216,7 +216,7 @@ def test_what_is_not_parked_cannot_be_released(house: House) -> None:
         job_release(job_id=job.pk, now=database_now())
 
 
-# Liveness --------------------------------------------------------------------------------------------------------------
+# Liveness ------------------------------------------------------------------------------------------
 
 
 def test_liveness_is_the_age_of_the_oldest_due_job(house: House) -> None:

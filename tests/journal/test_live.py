@@ -1,4 +1,4 @@
-"""What the machinery survives: no broker, a flushed one, a storm of hints, killed and stopped processes, hung insurers."""
+"""What the machinery survives: a broker away or flushed, a storm of hints, killed processes, hung insurers."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_a_paused_lane_gives_up_when_its_patience_is_used_up(live: LiveStack) ->
     time.sleep(2.2)
 
 
-# Stacks of another shape -----------------------------------------------------------------------------------------------
+# Stacks of another shape ---------------------------------------------------------------------------
 
 
 def test_without_a_broker_from_the_start_everything_is_worked_only_later(live_template: None, tmp_path: Path) -> None:

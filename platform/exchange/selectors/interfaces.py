@@ -8,8 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
+
 from core.crypto import SealBroken, unseal
 from exchange.models import CapabilityGrant, InsurerInterface, InterfaceKey
+from exchange.models.interface import GrantSource
 
 logger = logging.getLogger(__name__)
 FRESH_SECONDS = 2.0
@@ -75,7 +78,9 @@ def _read() -> dict[int, Interface]:
             continue
         keys.setdefault(key.interface_id, []).append((key.key_id, secret))
     grants: dict[int, dict[str, Any]] = {}
-    for grant in CapabilityGrant.objects.all():
+    # A demo's database may have been carried over: what DEMO granted proves nothing in production.
+    distrusted = [GrantSource.DEMO] if settings.ENVIRONMENT == "production" else []
+    for grant in CapabilityGrant.objects.exclude(source__in=distrusted):
         grants.setdefault(grant.interface_id, {})[grant.name] = grant.value
     return {
         row.pk: Interface(

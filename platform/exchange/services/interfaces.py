@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -102,7 +103,10 @@ def capabilities_grant(
         raise InterfaceInvalid(explanation="a DEMO grant proves nothing in production")
     for name, value in values.items():
         if not (name in FLAGS and isinstance(value, bool)) and not (
-            name in NUMBERS and isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+            name in NUMBERS
+            and isinstance(value, (int, float))
+            and not isinstance(value, bool)
+            and 0 <= value < math.inf
         ):
             raise InterfaceInvalid(explanation=f"{name}={value!r} is no capability")
         CapabilityGrant.objects.update_or_create(

@@ -106,8 +106,9 @@ class _Raced(Exception):
 def transactions_receive(*, drafts: Sequence[WishDraft], now: datetime) -> list[Received]:
     """Store wishes of one or more organisations in one commit; results in the order of `drafts`.
 
-    The caller has said whom it sees (core.row_security). Refusals write nothing, replays at most their key. Raises the database's
-    error when the commit is not confirmed: then nobody knows, and the same request finds out.
+    The caller has said whom it sees (core.row_security). Refusals write nothing, replays at most their
+    key. Raises the database's error when the commit is not confirmed: then nobody knows, and the same request
+    finds out.
     """
     for _ in range(RACES):
         try:
@@ -131,7 +132,9 @@ def _receive(batch: _Batch) -> list[Received]:
             batch.results.append(look)
             continue
         try:
-            received = _replay(draft, keys, known, now=batch.now) or _admit(draft, look, batch, bills, keys, known, wishes)
+            received = _replay(draft, keys, known, now=batch.now) or _admit(
+                draft, look, batch, bills, keys, known, wishes
+            )
         except Problem as problem:
             received = Received(problem=problem)
         batch.results.append(received)

@@ -78,10 +78,12 @@ def test_a_key_with_another_body_is_refused(stack: LiveStack) -> None:
 def test_a_known_his_no_under_a_new_key_is_a_replay(stack: LiveStack) -> None:
     wish = stack.wish()
     first = stack.post(wish)
-    with nothing_written(stack):
-        again = stack.post(wish, key="a-new-key-of-a-restarted-till", listener=1)
+    again = stack.post(wish, key="a-new-key-of-a-restarted-till", listener=1)
     assert is_replay(again)
     assert again.body == first.body
+    assert held(stack, wish["his_no"]) == ONCE | {"keys": 2}
+    with nothing_written(stack):
+        check_problem(stack.post(stack.wish(), key="a-new-key-of-a-restarted-till"), 422, "idempotency_key_reused")
 
 
 def test_a_known_his_no_with_another_body_is_refused_with_the_verdict(stack: LiveStack) -> None:

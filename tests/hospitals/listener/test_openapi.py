@@ -20,13 +20,14 @@ from tests.live import LiveStack
 
 pytestmark = pytest.mark.xdist_group("listener")
 EXAMPLES = 120
+REFUSED = conformance.negative_data_rejection
 CHECKS = (
     not_a_server_error,
     conformance.status_code_conformance,
     conformance.content_type_conformance,
     conformance.response_headers_conformance,
     conformance.response_schema_conformance,
-    conformance.negative_data_rejection,
+    REFUSED,
 )
 
 
@@ -61,7 +62,9 @@ def ask_generated(
     def ask(case: Any) -> None:
         answer = case.call(base_url=stack.base_urls[0], headers=headers)
         seen[answer.status_code] += 1
-        case.validate_response(answer, headers=headers, checks=CHECKS)
+        # A list that is too long may be refused for its bytes: schemathesis does not count 413 as a refusal.
+        checks = [check for check in CHECKS if answer.status_code != 413 or check is not REFUSED]
+        case.validate_response(answer, headers=headers, checks=checks)
 
     ask()
     return seen

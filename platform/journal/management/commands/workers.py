@@ -22,10 +22,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default=socket.gethostname(), help="Name of this host in the worker-group table.")
         parser.add_argument("--group", action="append", help="Run these groups only, whatever the table says of hosts.")
-        parser.add_argument("--concurrency", type=int, help="Children per group, instead of the table's number.")
+        parser.add_argument("--concurrency", type=int, help="Children per group: at most the table's number.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        groups = self._groups(options["host"], options["group"])
+        groups = self._groups(options["host"], options["group"], options["concurrency"])
         commands = {group.code: self._command(group, options) for group in groups}
         connection.close()
         self.stopping = False
@@ -42,7 +42,7 @@ class Command(BaseCommand):
         for worker in self.workers.values():
             worker.wait()
 
-    def _groups(self, host: str, named: list[str] | None) -> list[WorkerGroup]:
+    def _groups(self, host: str, named: list[str] | None, concurrency: int | None) -> list[WorkerGroup]:
         groups = [
             group
             for group in WorkerGroup.objects.prefetch_related("lanes").order_by("code")
@@ -51,6 +51,11 @@ class Command(BaseCommand):
         if not groups:
             raise CommandError(f"No worker group is assigned to host {host}. Add one, or name it with --group.")
         for group in groups:
+            if concurrency is not None and concurrency > group.concurrency:
+                raise CommandError(
+                    f"Group {group.code} shares its caps among {group.concurrency} children on each host: "
+                    f"--concurrency {concurrency} would exceed them. Raise the group's number in the table instead."
+                )
             for lane in group.lanes.all():
                 if lane.cap_in_flight <= group.children:
                     raise CommandError(

@@ -1,0 +1,55 @@
+"""Requests share a commit, not their misfortune."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pytest
+from django.db import OperationalError
+
+from core.row_security import EVERYTHING, seen_by
+from hospitals.listener.database import _by_organisation
+from tests.roles import rows
+
+Item = tuple[int, str]
+
+
+def owner(item: Item) -> int:
+    return item[0]
+
+
+@pytest.mark.django_db
+def test_an_item_that_cannot_be_stored_leaves_its_neighbours_alone() -> None:
+    def work(items: list[Item], now: datetime) -> Sequence[str]:
+        for _, word in items:
+            if word == "poison":
+                raise ValueError(word)
+        return [word.upper() for _, word in items]
+
+    items = [(1, "a"), (2, "b"), (1, "poison"), (1, "c"), (2, "d")]
+    results = _by_organisation(items, owner, work)
+    assert [result for result in results if isinstance(result, str)] == ["A", "B", "C", "D"]
+    assert isinstance(results[2], ValueError)
+
+
+@pytest.mark.django_db
+def test_a_lost_database_is_not_asked_once_more_for_each_item() -> None:
+    asked: list[int] = []
+
+    def work(items: list[Item], now: datetime) -> Sequence[str]:
+        asked.append(len(items))
+        raise OperationalError("the server closed the connection")
+
+    results = _by_organisation([(1, "a"), (1, "b"), (1, "c")], owner, work)
+    assert all(isinstance(result, OperationalError) for result in results)
+    assert asked == [3]
+
+
+@pytest.mark.django_db
+def test_each_organisation_is_worked_seeing_itself_only() -> None:
+    def work(items: list[Item], now: datetime) -> Sequence[str]:
+        return [rows("SELECT current_setting('medisettle.organisations')")[0][0] for _ in items]
+
+    with seen_by(EVERYTHING):
+        assert _by_organisation([(1, "a"), (7, "b"), (1, "c")], owner, work) == ["1", "7", "1"]
