@@ -28,7 +28,6 @@ CLIENTS, THREADS = 16, 2
 DATABASE = "bench_database"
 _RATE = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
 _DONE = re.compile(r"^number of transactions actually processed: (\d+)", re.MULTILINE)
-_LATENCY = re.compile(r"^latency average = ([0-9.]+)", re.MULTILINE)
 _NEW = {"sent": "now() + interval '2 s'", "late": "now() + interval '60 s'"}
 
 
@@ -231,12 +230,10 @@ def play(stage: Stage, text: str, *, world: str, seconds: float, warmup_seconds:
     output = _pgbench(url, path, seconds)
     ended = usage.snapshot(stage.server_processes())
     done, rate = int(_found(_DONE, output)), float(_found(_RATE, output))
-    latency_ms = float(_found(_LATENCY, output))
     return Run(
         settlements=done,
         seconds=done / rate,
         cpu_ms={"postgres": round(1000 * (ended["postgres"] - began["postgres"]) / max(1, done), 3)},
-        p50_ms=round(latency_ms, 2),
         rows=rows.written(url, settlements=rows.settled(url) - before),
     )
 

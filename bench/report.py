@@ -71,6 +71,11 @@ def _contender(group: Sequence[Run]) -> dict[str, Any]:
     }
 
 
+def _ms(latency: Mapping[str, float]) -> str:
+    """The median; a dash for pgbench, which tells neither p50 nor p99."""
+    return f"{latency['median']:.1f}" if latency["median"] else "-"
+
+
 def write(figures: Mapping[str, Any]) -> Path:
     LATEST.parent.mkdir(parents=True, exist_ok=True)
     LATEST.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
@@ -84,7 +89,7 @@ def text(figures: Mapping[str, Any]) -> str:
         rate, latency = one["settlements_per_second"], one["latency_ms"]
         lines.append(
             f"{NAMES[name]:38}  {rate['median']:8.1f}/s  ({rate['min']:.1f} to {rate['max']:.1f})"
-            f"  p50 {latency['p50']['median']:.1f} ms  p99 {latency['p99']['median']:.1f} ms"
+            f"  p50 {_ms(latency['p50'])} ms  p99 {_ms(latency['p99'])} ms"
         )
         cpu = "  ".join(f"{kind} {value['median']:.2f}" for kind, value in one["cpu_ms_per_settlement"].items())
         lines.append(f"{'':38}  CPU ms per settlement: {cpu}")
@@ -116,10 +121,9 @@ def markdown(figures: Mapping[str, Any]) -> str:
     for name, one in figures["contenders"].items():
         rate, latency = one["settlements_per_second"], one["latency_ms"]
         cpu = ", ".join(f"{kind} {value['median']:.2f}" for kind, value in one["cpu_ms_per_settlement"].items())
-        p99 = f"{latency['p99']['median']:.1f}" if latency["p99"]["median"] else "-"
         lines.append(
             f"| {NAMES[name]} | {rate['median']:.1f} ({rate['min']:.1f} to {rate['max']:.1f}) "
-            f"| {latency['p50']['median']:.1f} | {p99} | {cpu} |"
+            f"| {_ms(latency['p50'])} | {_ms(latency['p99'])} | {cpu} |"
         )
     lines.append("")
     for key, other, hold in (

@@ -12,6 +12,8 @@ from typing import Any
 
 from django.db import connection, models
 
+from core.bulk import prepared, sql_type
+
 
 class RowMoved(RuntimeError):
     """Rows that another writer moved first: their versions no longer match. `ids` names them."""
@@ -50,9 +52,9 @@ def write_many(rows: Sequence[Any], *, fields: Sequence[str]) -> None:
     columns = [model._meta.get_field(name) for name in names]
     primary = model._meta.pk
     assignments = ", ".join(f'"{column.column}" = new."{column.column}"' for column in columns)
-    arrays = ", ".join(f"%s::{_sql_type(column)}[]" for column in [primary, *columns])
+    arrays = ", ".join(f"%s::{sql_type(column)}[]" for column in [primary, *columns])
     aliases = ", ".join(f'"{column.column}"' for column in columns)
-    values = [[_prepared(column, row) for row in rows] for column in [primary, *columns]]
+    values = prepared([primary, *columns], rows)
     # Table and column names are Django's own; the values travel as parameters.
     sql = (
         f'UPDATE "{model._meta.db_table}" old SET {assignments}, version = old.version + 1 '  # noqa: S608
@@ -67,12 +69,3 @@ def write_many(rows: Sequence[Any], *, fields: Sequence[str]) -> None:
         raise RowMoved(missing)
     for row in rows:
         row.version += 1
-
-
-def _sql_type(column: Any) -> str:
-    """The column's type without what only a column definition may say (a foreign key takes its target's type)."""
-    return str(column.rel_db_type(connection) if column.primary_key else column.db_type(connection))
-
-
-def _prepared(column: Any, row: Any) -> Any:
-    return column.get_db_prep_save(getattr(row, column.attname), connection)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import cast
@@ -21,6 +21,8 @@ from journal.selectors import lanes_of_group
 from journal.services import jobs_arm, jobs_claim, jobs_settle
 
 logger = logging.getLogger(__name__)
+Prepare = Callable[[str, Sequence[ClaimedJob], datetime, float], Sequence[Work | Disposition]]
+Conclude = Callable[[str, Sequence[Outcome], datetime], Sequence[Disposition]]
 
 
 @dataclass
@@ -39,38 +41,45 @@ def jobs_take(*, free_slots: dict[int, int], overdue: timedelta) -> Turn:
 
     Raises the database's error when the commit is not confirmed: then nothing is armed and nothing may be sent.
     """
+    try:
+        return _take(free_slots, overdue, prepare=_prepared)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        logger.warning("a batch of jobs goes row by row: %s", error)
+        return _take(free_slots, overdue, prepare=_prepared_one_by_one)
+
+
+def _take(free_slots: dict[int, int], overdue: timedelta, *, prepare: Prepare) -> Turn:
     monotonic_now = time.monotonic()
     with transaction.atomic():
         now = database_now()
         jobs = jobs_claim(free_slots=free_slots, kinds=handlers(), due_before=now - overdue)
         turn = Turn(claimed=len(jobs))
         for kind, group in _by_kind(jobs).items():
-            turn.add(_prepared(kind, group, now=now, monotonic_now=monotonic_now))
+            turn.add(prepare(kind, group, now, monotonic_now))
         jobs_arm(turn.works)
         jobs_settle(turn.dispositions, now=now, held=True)
     return turn
 
 
-def _prepared(kind: str, jobs: list[ClaimedJob], *, now: datetime, monotonic_now: float) -> list[Work | Disposition]:
+def _prepared(
+    kind: str, jobs: Sequence[ClaimedJob], now: datetime, monotonic_now: float
+) -> Sequence[Work | Disposition]:
     handler = handlers()[kind]
+    if hasattr(handler, "prepare"):
+        return handler.prepare(jobs, now=now, monotonic_now=monotonic_now)
+    return handler.conclude_jobs(jobs, now=now)
 
-    def phase(batch: Sequence[ClaimedJob]) -> Sequence[Work | Disposition]:
-        if hasattr(handler, "prepare"):
-            return handler.prepare(batch, now=now, monotonic_now=monotonic_now)
-        return handler.conclude_jobs(batch, now=now)
 
-    try:
-        with transaction.atomic():
-            return list(phase(jobs))
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception as batch_error:
-        logger.warning("%s: batch of %d goes row by row: %s", kind, len(jobs), batch_error)
+def _prepared_one_by_one(
+    kind: str, jobs: Sequence[ClaimedJob], now: datetime, monotonic_now: float
+) -> Sequence[Work | Disposition]:
     results: list[Work | Disposition] = []
     for job in jobs:
         try:
             with transaction.atomic():
-                results += phase([job])
+                results += _prepared(kind, [job], now, monotonic_now)
         except (OperationalError, InterfaceError):
             raise
         except Exception as error:
@@ -93,45 +102,56 @@ def _job_failed(kind: str, job: ClaimedJob, error: Exception, *, now: datetime) 
 
 def outcomes_conclude(outcomes: Sequence[Outcome]) -> None:
     """Write what the outcomes mean, in one commit; raises the database's error when it is not confirmed."""
+    try:
+        _conclude(outcomes, conclude=_concluded)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        logger.warning("a batch of %d outcomes goes one by one: %s", len(outcomes), error)
+        _conclude(outcomes, conclude=_concluded_one_by_one)
+
+
+def _conclude(outcomes: Sequence[Outcome], *, conclude: Conclude) -> None:
+    by_kind: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        by_kind[outcome.work.job.kind].append(outcome)
     with transaction.atomic():
         now = database_now()
         dispositions: list[Disposition] = []
-        by_kind: dict[str, list[Outcome]] = defaultdict(list)
-        for outcome in outcomes:
-            by_kind[outcome.work.job.kind].append(outcome)
         for kind, group in by_kind.items():
-            dispositions += _concluded(kind, group, now=now)
+            dispositions += conclude(kind, group, now)
         jobs_settle(dispositions, now=now)
 
 
-def _concluded(kind: str, outcomes: list[Outcome], *, now: datetime) -> list[Disposition]:
+def _concluded(kind: str, outcomes: Sequence[Outcome], now: datetime) -> Sequence[Disposition]:
     # Only network handlers bring outcomes.
-    handler = cast(NetworkHandler, handlers()[kind])
-    try:
-        with transaction.atomic():
-            return list(handler.conclude(outcomes, now=now))
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception as batch_error:
-        logger.warning("%s: batch of %d outcomes goes one by one: %s", kind, len(outcomes), batch_error)
+    return cast(NetworkHandler, handlers()[kind]).conclude(outcomes, now=now)
+
+
+def _concluded_one_by_one(kind: str, outcomes: Sequence[Outcome], now: datetime) -> Sequence[Disposition]:
     results: list[Disposition] = []
     for outcome in outcomes:
         try:
             with transaction.atomic():
-                results += handler.conclude([outcome], now=now)
+                results += _concluded(kind, [outcome], now)
         except (OperationalError, InterfaceError):
             raise
         except Exception as error:
             logger.exception("%s: outcome of job %s cannot be concluded", kind, outcome.work.job.id)
-            try:
-                with transaction.atomic():
-                    results.append(handler.outcome_failed(outcome, error, now=now))
-            except (OperationalError, InterfaceError):
-                raise
-            except Exception:
-                # Its job is still the guard of the act and comes due after the deadline; the neighbours go on.
-                logger.exception("%s: outcome of job %s is left to its guard", kind, outcome.work.job.id)
+            results += _outcome_failed(kind, outcome, error, now=now)
     return results
+
+
+def _outcome_failed(kind: str, outcome: Outcome, error: Exception, *, now: datetime) -> Sequence[Disposition]:
+    """The least that is true; where not even that can be written, the job stays the guard of the act."""
+    try:
+        with transaction.atomic():
+            return [cast(NetworkHandler, handlers()[kind]).outcome_failed(outcome, error, now=now)]
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        logger.exception("%s: outcome of job %s is left to its guard", kind, outcome.work.job.id)
+        return []
 
 
 def _by_kind(jobs: Sequence[ClaimedJob]) -> dict[str, list[ClaimedJob]]:

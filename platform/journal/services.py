@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from django.db import connection, transaction
 
+from core.bulk import rows_insert
 from core.errors import NotFound
 from core.ids import uuid7
 from journal.handlers import FIRST_SEND, ClaimedJob, Disposition, Done, Later, Parked, Work
@@ -47,7 +48,7 @@ def jobs_add(*, drafts: Sequence[JobDraft], now: datetime) -> None:
         )
         for draft in drafts
     ]
-    Job.objects.bulk_create(rows, ignore_conflicts=True)
+    rows_insert(rows, skip_existing=True)
     due_lanes = {row.lane_id for row in rows if row.run_at <= now}
     if due_lanes:
         transaction.on_commit(lambda: hint_publish(lane_ids=due_lanes))

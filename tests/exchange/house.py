@@ -142,10 +142,15 @@ def take(house: House, *, free: int = 200, overdue_seconds: float = 0.0) -> drai
 
 
 def perform(works: Sequence[Work]) -> list[Outcome]:
-    """Really send. All tests share one loop, because the transport keeps its connections on the first it meets."""
+    """Really send, and close the connections: they belong to this loop, and others in this process have theirs."""
 
     async def all_of_them() -> list[Outcome]:
-        return list(await asyncio.gather(*(_perform(work) for work in works)))
+        try:
+            return list(await asyncio.gather(*(_perform(work) for work in works)))
+        finally:
+            for handler in handlers().values():
+                if hasattr(handler, "close"):
+                    await handler.close()
 
     return _loop.run_until_complete(all_of_them())
 

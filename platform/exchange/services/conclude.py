@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from core.bulk import rows_insert
 from core.ids import uuid7
 from core.money import Money
 from core.transitions import write_many
@@ -77,7 +78,7 @@ def calls_conclude(*, results: Sequence[CallResult], now: datetime) -> dict[UUID
             witnesses.append(
                 _evidence(row, EvidenceKind.CALL_OUTCOME, result.reply.outcome, now=now, call_id=result.call_id)
             )
-    Evidence.objects.bulk_create(witnesses)
+    rows_insert(witnesses)
     endings_write(endings, now=now)
     return {pk: str(row.state) for pk, row in rows.items()}
 
@@ -107,7 +108,7 @@ def endings_write(endings: Sequence[Ending], *, now: datetime) -> None:
         return
     rows = [ending.row for ending in endings]
     write_many(rows, fields=WRITTEN)
-    Evidence.objects.bulk_create([ending.evidence for ending in endings])
+    rows_insert([ending.evidence for ending in endings])
     postings_write(drafts=[_posting(ending) for ending in endings if _settled(ending.row)], now=now)
     _verdicts_write(endings, now=now)
     # Doubt is no news: who waits goes on waiting, and is told `pending` when his time is up.
@@ -222,7 +223,7 @@ def _verdicts_write(endings: Sequence[Ending], *, now: datetime) -> None:
     """A verdict for every transaction that has ended; one in doubt is told `pending` by the listener, when asked."""
     ended = [ending for ending in endings if ending.row.state in _FINAL]
     squares = _squares(ended)
-    Verdict.objects.bulk_create(
+    rows_insert(
         [
             Verdict(
                 id=uuid7(now),

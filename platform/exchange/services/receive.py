@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from core.bulk import rows_insert_new
 from core.clock import local_day
 from core.crypto import organisation_month_scope, seal
 from core.errors import Conflict, Problem
@@ -125,8 +126,8 @@ def _receive(batch: _Batch) -> list[Received]:
     looks = [_look(draft, keys, known, now=batch.now) for draft in batch.drafts]
     # Only what may be admitted makes a bill: a refusal leaves nothing behind.
     admissible = [draft for draft, look in zip(batch.drafts, looks, strict=True) if isinstance(look, _Way)]
-    bills = _bills_lock(admissible, now=batch.now)
-    wishes = money_wishes_of_bills(bills.values())
+    bills, known_bills = _bills_lock(admissible, now=batch.now)
+    wishes = money_wishes_of_bills(known_bills)
     for draft, look in zip(batch.drafts, looks, strict=True):
         if isinstance(look, Received):
             batch.results.append(look)
@@ -172,20 +173,23 @@ BILLS = """
 INSERT INTO exchange_bill (id, organisation_id, visit_no, bill_no, currency, requests, created_at)
 SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::integer[], %s::timestamptz[])
 ON CONFLICT (organisation_id, visit_no, bill_no) DO UPDATE SET requests = exchange_bill.requests + 1
-RETURNING id, organisation_id, visit_no, bill_no
+RETURNING id, organisation_id, visit_no, bill_no, requests
 """
 BillKey = tuple[int, str, str]
 
 
-def _bills_lock(drafts: Sequence[WishDraft], *, now: datetime) -> dict[BillKey, UUID]:
-    """The bills of all money wishes, made where missing, locked in key order until the commit."""
+def _bills_lock(drafts: Sequence[WishDraft], *, now: datetime) -> tuple[dict[BillKey, UUID], list[UUID]]:
+    """The bills of all money wishes, made where missing, locked in key order until the commit.
+
+    The second part names those that were there before: only they can have wishes.
+    """
     keys = {
         (draft.organisation_id, draft.visit_no, draft.bill_no): draft.currency
         for draft in drafts
         if OPERATION_CLASSES[draft.operation] == OperationClass.MOVES
     }
     if not keys:
-        return {}
+        return {}, []
     ordered = sorted(keys)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -200,7 +204,8 @@ def _bills_lock(drafts: Sequence[WishDraft], *, now: datetime) -> dict[BillKey, 
                 [now for _ in ordered],
             ],
         )
-        return {(row[1], row[2], row[3]): row[0] for row in cursor.fetchall()}
+        rows = cursor.fetchall()
+    return {(row[1], row[2], row[3]): row[0] for row in rows}, [row[0] for row in rows if row[4] > 1]
 
 
 def _replay(
@@ -313,17 +318,10 @@ def _write(batch: _Batch, claims: list[IdempotencyKey]) -> None:
         return
     # Everybody inserts in key order: two batches that share keys then wait for each other, never in a circle.
     rows = sorted((row for _, row, _ in batch.fresh.values()), key=lambda row: (row.organisation_id, row.his_no))
-    Transaction.objects.bulk_create(rows, ignore_conflicts=True)
-    # ON CONFLICT DO NOTHING waits for the other writer's commit and then says nothing: count what is ours.
-    if rows and Transaction.objects.filter(pk__in=[row.pk for row in rows]).count() != len(rows):
+    if len(rows_insert_new(rows, returning="id")) != len(rows):
         raise _Raced
     claims.sort(key=lambda claim: (claim.organisation_id, claim.key))
-    IdempotencyKey.objects.bulk_create(claims, ignore_conflicts=True)
-    stored = IdempotencyKey.objects.filter(
-        organisation_id__in={claim.organisation_id for claim in claims}, key__in=[claim.key for claim in claims]
-    )
-    ours = {(claim.organisation_id, claim.key, claim.transaction_id) for claim in claims}
-    if not ours <= set(stored.values_list("organisation_id", "key", "transaction_id")):
+    if len(rows_insert_new(claims, returning="key")) != len(claims):
         raise _Raced
     jobs_add(
         drafts=[

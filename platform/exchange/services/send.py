@@ -11,6 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
+from core.bulk import rows_insert
 from core.crypto import organisation_month_scope, seal, unseal
 from core.ids import uuid7
 from core.transitions import write_many
@@ -143,7 +144,7 @@ def _arm(pairs: list[tuple[Transaction, Interface]], *, now: datetime, monotonic
         armed.append(
             Armed(call.id, row.pk, row.organisation_id, interface.id, kind, wish, facts, call.deadline, delivery)
         )
-    Call.objects.bulk_create(calls)
+    rows_insert(calls)
     write_many([row for row, _ in pairs], fields=["state"])
     return armed
 

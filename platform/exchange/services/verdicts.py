@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from core.bulk import rows_insert
 from core.errors import NotFound
 from core.ids import uuid7
 from exchange.models import Transaction, Verdict
@@ -33,7 +34,7 @@ def answers_give(*, organisation_id: int, his_nos: Sequence[str], now: datetime)
             known[row.pk] = _body(row)
             fresh.append(_pending(row, known[row.pk], now=now))
     # Two readers may store the same `pending` at once: equal verdicts once.
-    Verdict.objects.bulk_create(fresh, ignore_conflicts=True)
+    rows_insert(fresh, skip_existing=True)
     return [
         known[rows[his_no].pk] if his_no in rows else NotFound(noun="transaction", key=his_no) for his_no in his_nos
     ]
