@@ -91,7 +91,8 @@ class Instance:
         self._manage("prepare", "database_prepare")
         self._manage("migrate", "migrate", "--no-input")
         self._manage("static", "collectstatic", "--no-input")
-        self._manage("seed", "demo_seed", "--insurers", self._list(insurers), "--out", str(self.description), *self._addresses())
+        world = ("--insurers", self._list(insurers), "--out", str(self.description), *self._addresses())
+        self._manage("seed", "demo_seed", *world)
         print("Starting insurers, workers and listeners")
         for insurer in insurers:
             self._supervisor.start(self._sandbox(insurer))

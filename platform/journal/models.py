@@ -9,7 +9,7 @@ class WorkerGroup(models.Model):
     """A set of worker processes, on one or many hosts, that drains the lanes assigned to it. One broker queue each."""
 
     code = models.SlugField(max_length=40)
-    hosts = models.JSONField(default=list, help_text="Host names that run it; empty means: any host that is asked to.")
+    hosts = models.JSONField(default=list, help_text="Host names that run it; empty: the one host that is asked to.")
     concurrency = models.PositiveSmallIntegerField(default=2, help_text="Worker children on each host.")
 
     class Meta:

@@ -6,14 +6,16 @@ Row-level security stands behind it and holds alone if this one is ever forgotte
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Model, QuerySet
 
-from accounts.models import User
 from accounts.selectors import organisations_seen_by
 from core.models import Transition
 from core.row_security import EVERYTHING
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 Organisations = Iterable[int] | str
 

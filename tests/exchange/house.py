@@ -12,17 +12,18 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from accounts.models import Organisation, OrganisationKind
+from accounts.models import Organisation
 from accounts.services import organisation_create
+from accounts.states import OrganisationKind
 from core.clock import database_now
 from core.crypto import ring
 from core.ids import new_trace_id
 from core.row_security import seen_by
 from exchange.models import InsurerInterface, Transaction
-from exchange.models.interface import GrantSource
 from exchange.selectors import interfaces, routing
 from exchange.services.interfaces import capabilities_grant, interface_define, interface_key_add, route_add
 from exchange.services.receive import Received, WishDraft, transactions_receive
+from exchange.states import GrantSource
 from journal import drain
 from journal.handlers import Outcome, Work, handlers
 from journal.models import Lane
@@ -132,7 +133,7 @@ def received(*drafts: WishDraft) -> list[Transaction]:
     """The stored transactions; the test fails when one was not admitted."""
     results = receive(*drafts)
     assert [str(one.problem) for one in results if one.problem is not None] == []
-    return [Transaction.objects.get(pk=one.transaction_id) for one in results]
+    return [Transaction.objects.get(pk=one.transaction_id) for one in results if one.transaction_id is not None]
 
 
 def take(house: House, *, free: int = 200, overdue_seconds: float = 0.0) -> drain.Turn:

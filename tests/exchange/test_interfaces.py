@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from exchange.models.interface import GrantSource
 from exchange.selectors import interfaces as selector
 from exchange.services.interfaces import (
     InterfaceInvalid,
@@ -17,6 +16,7 @@ from exchange.services.interfaces import (
     interface_key_add,
     interface_key_retire,
 )
+from exchange.states import GrantSource
 from tests.exchange.house import SECRET, House, forget_processes
 from tests.roles import as_role, rows
 

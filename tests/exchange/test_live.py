@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ FAULTS = {
 }
 
 
-def at_once(stack: LiveStack, count: int, **changes: object) -> list[Answer]:
+def at_once(stack: LiveStack, count: int, **changes: Any) -> list[Answer]:
     with ThreadPoolExecutor(count) as pool:
         wishes = [stack.wish(**changes) for _ in range(count)]
         return list(pool.map(stack.post, wishes))

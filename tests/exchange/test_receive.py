@@ -170,7 +170,7 @@ def test_two_wishes_for_one_bill_in_one_batch_are_not_both_admitted(house: House
 
 
 def test_a_question_neither_needs_nor_blocks_a_bill(house: House) -> None:
-    names = {"bill_no": "B-7", "visit_no": "V-7"}
+    names: dict[str, Any] = {"bill_no": "B-7", "visit_no": "V-7"}
     received(draft(house, "W-1", **names))
     received(draft(house, "W-2", operation="presettle", **names), draft(house, "W-3", operation="eligibility", **names))
     assert [row.bill_id for row in Transaction.objects.filter(his_no__in=("W-2", "W-3"))] == [None, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from core.clock import database_now
 from exchange.models import Call
@@ -47,7 +48,12 @@ def test_no_more_calls_are_under_way_than_the_lane_carries(committed_house: Hous
     rows("UPDATE journal_lane SET cap_in_flight = 6")
     transactions_receive(drafts=[draft(house) for _ in range(20)], now=database_now())
     slow = answering()
-    with peer(lambda *request: time.sleep(0.3) or slow(*request)) as insurer:
+
+    def slowly(*request: Any) -> Any:
+        time.sleep(0.3)
+        return slow(*request)
+
+    with peer(slowly) as insurer:
         move_insurer(house, insurer.base_url)
         most = 0
         with working_engine():

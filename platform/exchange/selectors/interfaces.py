@@ -12,7 +12,7 @@ from django.conf import settings
 
 from core.crypto import SealBroken, unseal
 from exchange.models import CapabilityGrant, InsurerInterface, InterfaceKey
-from exchange.models.interface import GrantSource
+from exchange.states import GrantSource
 
 logger = logging.getLogger(__name__)
 FRESH_SECONDS = 2.0

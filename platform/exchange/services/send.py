@@ -63,7 +63,7 @@ class Ended:
 def transactions_arm(
     *, transaction_ids: Sequence[UUID], now: datetime, monotonic_now: float, breaker: Breaker
 ) -> list[Armed | Waiting | Ended]:
-    """Move RECEIVED transactions to SENDING with their Calls, or end them NOT_SENT; results in order of the ids.
+    """Move RECEIVED transactions to SENDING with their Calls, or end them NOT_SENT; a result for each id.
 
     `monotonic_now` was read before the surrounding transaction began, so that the fence `send_before` is never later
     than the database thinks. Raises whatever building one of them raised: the caller then goes row by row.

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
                 (
                     "hosts",
                     models.JSONField(
-                        default=list, help_text="Host names that run it; empty means: any host that is asked to."
+                        default=list, help_text="Host names that run it; empty: the one host that is asked to."
                     ),
                 ),
                 ("concurrency", models.PositiveSmallIntegerField(default=2, help_text="Worker children on each host.")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from django import template
 from django.utils import timezone
@@ -12,10 +13,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
 from core.money import Money
-from exchange.models import Transaction
 from portal.labels import LABELS, reason_told
 from portal.labels import label as label_of
 from portal.labels import tone as tone_of
+
+if TYPE_CHECKING:
+    from exchange.models import Transaction
 
 register = template.Library()
 
