@@ -20,10 +20,10 @@ BEGIN
 END $$;
 CREATE TRIGGER a_wish_is_fixed BEFORE UPDATE ON exchange_transaction FOR EACH ROW WHEN (
     (OLD.id, OLD.organisation_id, OLD.his_no, OLD.operation, OLD.operation_class, OLD.interface_id, OLD.bill_id,
-     OLD.batch_no, OLD.person_index, OLD.body_digest, OLD.sealed_body, OLD.total_minor, OLD.currency, OLD.received_at)
+     OLD.batch_no, OLD.person_index, OLD.body_digest, OLD.total_minor, OLD.currency, OLD.received_at)
     IS DISTINCT FROM
     (NEW.id, NEW.organisation_id, NEW.his_no, NEW.operation, NEW.operation_class, NEW.interface_id, NEW.bill_id,
-     NEW.batch_no, NEW.person_index, NEW.body_digest, NEW.sealed_body, NEW.total_minor, NEW.currency, NEW.received_at)
+     NEW.batch_no, NEW.person_index, NEW.body_digest, NEW.total_minor, NEW.currency, NEW.received_at)
 ) EXECUTE FUNCTION exchange_refuse_change('what the hospital asked for does not change');
 CREATE TRIGGER amounts_are_proven_once BEFORE UPDATE ON exchange_transaction FOR EACH ROW WHEN (
     OLD.cash_minor IS NOT NULL AND (OLD.fund_minor, OLD.account_minor, OLD.hospital_minor, OLD.cash_minor)
