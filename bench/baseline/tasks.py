@@ -23,7 +23,7 @@ from exchange.dialects import DIALECTS
 from exchange.envelopes import ENVELOPES
 from exchange.envelopes.hmac_envelope import EnvelopeBroken
 from exchange.kinds import OVERDUE
-from exchange.messages import PLATFORM_CODE, Facts, Outbound, Reply, untrusted
+from exchange.messages import PLATFORM_CODE, Facts, Outbound, Reply, Wish, untrusted
 from exchange.models import Bill, Call, Evidence, Transaction, Verdict
 from exchange.selectors.interfaces import Interface, interfaces
 from exchange.services.send import KINDS, deadline_seconds, message_sealed, wish_of
@@ -33,6 +33,12 @@ from journal.models import Job
 from ledger.services import BookKey, PostingDraft, credit, debit, postings_write
 
 BY = "baseline"
+
+
+def _wish(row: Transaction) -> Wish:
+    return wish_of(row, hospital_code=row.organisation.code)
+
+
 # Kept over tasks: the connection to the insurer stays open.
 session = requests.Session()
 session.trust_env = False
@@ -65,7 +71,7 @@ def _arm(transaction_id: UUID) -> tuple[Transaction, Call, Outbound, Facts, dict
         not_after = send_before + timedelta(seconds=interface.number("accept_window_seconds"))
         msgid = _msgid()
         kind = KINDS[row.operation]
-        message = DIALECTS[interface.dialect].build(kind, wish_of(row), msgid=msgid, not_after=not_after)
+        message = DIALECTS[interface.dialect].build(kind, _wish(row), msgid=msgid, not_after=not_after)
         facts = Facts(PLATFORM_CODE, interface.code, msgid, row.his_no, message.path, now)
         key_id, secret = interface.keys[0]
         headers = ENVELOPES[interface.envelope].seal(message.body, facts=facts, key_id=key_id, secret=secret)
@@ -107,7 +113,7 @@ def _read(row: Transaction, call: Call, answer: requests.Response, facts: Facts)
     except EnvelopeBroken as broken:
         return untrusted(str(broken))
     kind = KINDS[row.operation]
-    return DIALECTS[interface.dialect].read(kind, wish_of(row), msgid=call.msgid, body=answer.content)
+    return DIALECTS[interface.dialect].read(kind, _wish(row), msgid=call.msgid, body=answer.content)
 
 
 def _conclude(

@@ -24,7 +24,18 @@ LINES = 400
 ROOMS = {"models", "states", "services", "selectors", "api", "portal", "tasks", "admin", "urls", "apps", "migrations"}
 # Files that are no room have the name of what they hold, and stand here.
 DOMAIN = {
-    "core": {"bulk", "clock", "crypto", "errors", "ids", "money", "problems", "row_security", "transitions", "management"},
+    "core": {
+        "bulk",
+        "clock",
+        "crypto",
+        "errors",
+        "ids",
+        "money",
+        "problems",
+        "row_security",
+        "transitions",
+        "management",
+    },
     "accounts": {"backends", "forms", "middleware", "management"},
     "journal": {"drain", "engine", "handlers", "hints", "sweeper", "management"},
     "ledger": {"chart", "locks", "management"},

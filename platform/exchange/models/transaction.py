@@ -39,6 +39,8 @@ class Transaction(TransactionFlow):
     insurer_text = models.TextField(default="", blank=True)
     received_at = models.DateTimeField()
     acknowledged_at = models.DateTimeField(null=True)
+    # On rows from `exchange.locks` only.
+    hospital_code: str
 
     class Meta:
         constraints = [

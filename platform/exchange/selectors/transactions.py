@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -12,29 +13,73 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from core.errors import NotFound
-from exchange.models import Evidence, IdempotencyKey, Transaction, Verdict
+from exchange.models import Evidence, Transaction, Verdict
 from exchange.states import OperationClass
 
 
-def by_his_no(keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Transaction]:
-    """Transactions by (organisation id, his_no), among those the caller sees."""
-    rows = Transaction.objects.filter(organisation_id__in={key[0] for key in keys}, his_no__in={key[1] for key in keys})
-    return {(row.organisation_id, row.his_no): row for row in rows}
+@dataclass(frozen=True, slots=True)
+class KnownWish:
+    """A wish that is stored, as far as a request is held against it."""
+
+    id: UUID
+    his_no: str
+    digest: bytes
+    state: str
 
 
-def by_idempotency_key(keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], IdempotencyKey]:
-    rows = IdempotencyKey.objects.filter(
-        organisation_id__in={key[0] for key in keys}, key__in={key[1] for key in keys}
-    ).select_related("transaction")
-    return {(row.organisation_id, row.key): row for row in rows}
+@dataclass(slots=True)
+class Known:
+    """What is stored under the names of some requests: by (organisation id, his_no), and by (organisation id, key)."""
+
+    wishes: dict[tuple[int, str], KnownWish] = field(default_factory=dict)
+    keys: dict[tuple[int, str], KnownWish] = field(default_factory=dict)
 
 
-def money_wishes_of_bills(bill_ids: Iterable[UUID]) -> dict[UUID, list[Transaction]]:
+KNOWN = """
+SELECT true, organisation_id, his_no, id, his_no, body_digest, state FROM exchange_transaction
+WHERE organisation_id = ANY (%s) AND his_no = ANY (%s)
+UNION ALL
+SELECT false, claim.organisation_id, claim.key, wish.id, wish.his_no, claim.digest, wish.state
+FROM exchange_idempotencykey claim JOIN exchange_transaction wish ON wish.id = claim.transaction_id
+WHERE claim.organisation_id = ANY (%s) AND claim.key = ANY (%s)
+"""
+
+
+def known_of(*, organisation_ids: Iterable[int], his_nos: Iterable[str], keys: Iterable[str]) -> Known:
+    """What the caller sees under these names. The digest of a key is that of the body it came with."""
+    ids, known = list(organisation_ids), Known()
+    with connection.cursor() as cursor:
+        cursor.execute(KNOWN, [ids, list(his_nos), ids, list(keys)])
+        for by_his_no, organisation_id, name, transaction_id, his_no, digest, state in cursor.fetchall():
+            found = KnownWish(transaction_id, his_no, bytes(digest), state)
+            (known.wishes if by_his_no else known.keys)[organisation_id, name] = found
+    return known
+
+
+@dataclass(frozen=True, slots=True)
+class BillWish:
+    """A MOVES wish as its bill sees it."""
+
+    id: UUID
+    his_no: str
+    state: str
+    batch_no: str
+    total_minor: int
+
+
+def money_wishes_of_bills(bill_ids: Iterable[UUID]) -> dict[UUID, list[BillWish]]:
     """The MOVES wishes of each bill."""
-    wishes: dict[UUID, list[Transaction]] = defaultdict(list)
-    for row in Transaction.objects.filter(bill_id__in=list(bill_ids), operation_class=OperationClass.MOVES):
-        if row.bill_id is not None:
-            wishes[row.bill_id].append(row)
+    wishes: dict[UUID, list[BillWish]] = defaultdict(list)
+    ids = list(bill_ids)
+    if ids:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT bill_id, id, his_no, state, batch_no, total_minor FROM exchange_transaction "
+                "WHERE bill_id = ANY (%s) AND operation_class = %s",
+                [ids, str(OperationClass.MOVES)],
+            )
+            for bill_id, *columns in cursor.fetchall():
+                wishes[bill_id].append(BillWish(*columns))
     return wishes
 
 

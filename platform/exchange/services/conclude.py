@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -15,8 +14,9 @@ from core.ids import uuid7
 from core.money import Money
 from core.transitions import write_many
 from exchange.bills import is_square
+from exchange.locks import bills_and_transactions_lock
 from exchange.messages import Reply
-from exchange.models import Bill, Call, Evidence, Transaction, Verdict
+from exchange.models import Call, Evidence, Transaction, Verdict
 from exchange.notices import verdicts_announce
 from exchange.selectors.interfaces import interfaces
 from exchange.selectors.transactions import money_wishes_of_bills
@@ -66,7 +66,7 @@ def calls_conclude(*, results: Sequence[CallResult], now: datetime) -> dict[UUID
 
     An outcome that meets a transaction which is no longer SENDING becomes evidence only; its job says what follows.
     """
-    rows = _locked(result.transaction_id for result in results)
+    rows = bills_and_transactions_lock([result.transaction_id for result in results])
     first = _outcomes_write(results, now=now)
     endings: list[Ending] = []
     witnesses: list[Evidence] = []
@@ -85,7 +85,7 @@ def calls_conclude(*, results: Sequence[CallResult], now: datetime) -> dict[UUID
 
 def transactions_overdue(*, transaction_ids: Sequence[UUID], now: datetime) -> dict[UUID, str]:
     """Nobody concluded these calls by their deadline: who sent them is gone. Doubt, or nothing at stake."""
-    rows = _locked(transaction_ids)
+    rows = bills_and_transactions_lock(transaction_ids)
     endings: list[Ending] = []
     msgids = dict(Call.objects.filter(transaction_id__in=rows).values_list("transaction_id", "msgid"))
     for row in rows.values():
@@ -114,15 +114,6 @@ def endings_write(endings: Sequence[Ending], *, now: datetime) -> None:
     # Doubt is no news: who waits goes on waiting, and is told `pending` when his time is up.
     ended = [row.pk for row in rows if row.state in _FINAL]
     transaction.on_commit(lambda: verdicts_announce(ended))
-
-
-def _locked(transaction_ids: Iterable[UUID]) -> dict[UUID, Transaction]:
-    """Bills first, then transactions, each in key order: everybody locks in this order."""
-    ids = list(transaction_ids)
-    bill_ids = Transaction.objects.filter(pk__in=ids, bill__isnull=False).values("bill_id")
-    list(Bill.objects.filter(pk__in=bill_ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))
-    rows = Transaction.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True)
-    return {row.pk: row for row in rows}
 
 
 OUTCOMES = """
@@ -251,10 +242,8 @@ def _names(row: Transaction) -> dict[str, str]:
 
 def _squares(endings: Sequence[Ending]) -> dict[UUID | None, bool]:
     bill_ids = {ending.row.bill_id for ending in endings if ending.row.bill_id is not None}
-    wishes: dict[UUID, list[tuple[str, int]]] = defaultdict(list)
-    for bill_id, rows in money_wishes_of_bills(bill_ids).items():
-        wishes[bill_id] = [(row.state, row.total_minor or 0) for row in rows]
-    return {bill_id: is_square(wishes[bill_id]) for bill_id in bill_ids}
+    wishes = money_wishes_of_bills(bill_ids)
+    return {bill_id: is_square((wish.state, wish.total_minor) for wish in wishes[bill_id]) for bill_id in bill_ids}
 
 
 def _evidence(

@@ -20,7 +20,7 @@ from exchange.kinds import SEND
 from exchange.models import IdempotencyKey, Transaction
 from exchange.persons import person_index_of
 from exchange.selectors.routing import RouteRule, route_find
-from exchange.selectors.transactions import answers_of, by_his_no, by_idempotency_key, money_wishes_of_bills
+from exchange.selectors.transactions import BillWish, Known, KnownWish, answers_of, known_of, money_wishes_of_bills
 from exchange.states import OPEN, OPERATION_CLASSES, OperationClass, TransactionState
 from journal.services import JobDraft, jobs_add
 
@@ -97,7 +97,8 @@ class _Batch:
     drafts: Sequence[WishDraft]
     now: datetime
     results: list[Received] = field(default_factory=list)
-    fresh: dict[tuple[int, str], tuple[WishDraft, Transaction, RouteRule]] = field(default_factory=dict)
+    fresh: list[tuple[Transaction, RouteRule]] = field(default_factory=list)
+    claims: list[IdempotencyKey] = field(default_factory=list)
 
 
 class _Raced(Exception):
@@ -121,9 +122,12 @@ def transactions_receive(*, drafts: Sequence[WishDraft], now: datetime) -> list[
 
 
 def _receive(batch: _Batch) -> list[Received]:
-    keys = by_idempotency_key([(draft.organisation_id, draft.idempotency_key) for draft in batch.drafts])
-    known = by_his_no([(draft.organisation_id, draft.his_no) for draft in batch.drafts])
-    looks = [_look(draft, keys, known, now=batch.now) for draft in batch.drafts]
+    known = known_of(
+        organisation_ids={draft.organisation_id for draft in batch.drafts},
+        his_nos=[draft.his_no for draft in batch.drafts],
+        keys=[draft.idempotency_key for draft in batch.drafts],
+    )
+    looks = [_look(draft, batch, known) for draft in batch.drafts]
     # Only what may be admitted makes a bill: a refusal leaves nothing behind.
     admissible = [draft for draft, look in zip(batch.drafts, looks, strict=True) if isinstance(look, _Way)]
     bills, known_bills = _bills_lock(admissible, now=batch.now)
@@ -133,13 +137,11 @@ def _receive(batch: _Batch) -> list[Received]:
             batch.results.append(look)
             continue
         try:
-            received = _replay(draft, keys, known, now=batch.now) or _admit(
-                draft, look, batch, bills, keys, known, wishes
-            )
+            received = _replay(draft, batch, known) or _admit(draft, look, batch, bills, known, wishes)
         except Problem as problem:
             received = Received(problem=problem)
         batch.results.append(received)
-    _write(batch, [key for key in keys.values() if key.pk is None])
+    _write(batch)
     return batch.results
 
 
@@ -151,20 +153,15 @@ class _Way:
     rule: RouteRule
 
 
-def _look(
-    draft: WishDraft,
-    keys: dict[tuple[int, str], IdempotencyKey],
-    known: dict[tuple[int, str], Transaction],
-    *,
-    now: datetime,
-) -> Received | _Way:
+def _look(draft: WishDraft, batch: _Batch, known: Known) -> Received | _Way:
     """What can be said of a draft before any lock: it was here before, it goes nowhere, or its way."""
     try:
-        replay = _replay(draft, keys, known, now=now)
+        replay = _replay(draft, batch, known)
         if replay is not None:
             return replay
-        index = person_index_of(draft.body["person"], now=now)
-        return _Way(index, route_find(scheme=draft.scheme, region=draft.region, person_index=index, on=local_day(now)))
+        index = person_index_of(draft.body["person"], now=batch.now)
+        day = local_day(batch.now)
+        return _Way(index, route_find(scheme=draft.scheme, region=draft.region, person_index=index, on=day))
     except Problem as problem:
         return Received(problem=problem)
 
@@ -208,28 +205,22 @@ def _bills_lock(drafts: Sequence[WishDraft], *, now: datetime) -> tuple[dict[Bil
     return {(row[1], row[2], row[3]): row[0] for row in rows}, [row[0] for row in rows if row[4] > 1]
 
 
-def _replay(
-    draft: WishDraft,
-    keys: dict[tuple[int, str], IdempotencyKey],
-    known: dict[tuple[int, str], Transaction],
-    *,
-    now: datetime,
-) -> Received | None:
+def _replay(draft: WishDraft, batch: _Batch, known: Known) -> Received | None:
     """The answer to a request that was here before, None for a new one. Raises KeyReused, HisNoReused.
 
-    A new key for a known wish belongs to that wish from now on: it is added to `keys`, not yet written.
+    A new key for a known wish belongs to that wish from now on.
     """
-    key = keys.get((draft.organisation_id, draft.idempotency_key))
-    if key is not None:
-        if bytes(key.digest) != draft.digest:
-            raise KeyReused(key=draft.idempotency_key, his_no=key.transaction.his_no)
-        return Received(key.transaction_id, key.transaction.his_no, replayed=True)
-    existing = known.get((draft.organisation_id, draft.his_no))
+    claim = known.keys.get((draft.organisation_id, draft.idempotency_key))
+    if claim is not None:
+        if claim.digest != draft.digest:
+            raise KeyReused(key=draft.idempotency_key, his_no=claim.his_no)
+        return Received(claim.id, claim.his_no, replayed=True)
+    existing = known.wishes.get((draft.organisation_id, draft.his_no))
     if existing is None:
         return None
-    if bytes(existing.body_digest) != draft.digest:
+    if existing.digest != draft.digest:
         raise HisNoReused(extra={"transaction": _shown(existing)}, his_no=draft.his_no)
-    keys[draft.organisation_id, draft.idempotency_key] = _claim(draft, existing, now=now)
+    _claim(draft, existing, batch, known)
     return Received(existing.id, existing.his_no, replayed=True)
 
 
@@ -238,9 +229,8 @@ def _admit(
     way: _Way,
     batch: _Batch,
     bills: dict[BillKey, UUID],
-    keys: dict[tuple[int, str], IdempotencyKey],
-    known: dict[tuple[int, str], Transaction],
-    wishes: dict[UUID, list[Transaction]],
+    known: Known,
+    wishes: dict[UUID, list[BillWish]],
 ) -> Received:
     """A new transaction, not yet written. Raises BillBusy, BillSettled, _Raced."""
     now, rule = batch.now, way.rule
@@ -277,26 +267,30 @@ def _admit(
         state_by=draft.by,
         trace_id=draft.trace_id,
     )
-    if bill_id is not None:
-        wishes[bill_id].append(row)
     # Later drafts of this batch meet this one as if it were stored.
-    known[draft.organisation_id, draft.his_no] = row
-    keys[draft.organisation_id, draft.idempotency_key] = _claim(draft, row, now=now)
-    batch.fresh[draft.organisation_id, draft.idempotency_key] = (draft, row, rule)
+    if bill_id is not None:
+        wishes[bill_id].append(BillWish(row.id, row.his_no, row.state, row.batch_no, row.total_minor or 0))
+    stored = KnownWish(row.id, row.his_no, draft.digest, row.state)
+    known.wishes[draft.organisation_id, draft.his_no] = stored
+    _claim(draft, stored, batch, known)
+    batch.fresh.append((row, rule))
     return Received(transaction_id, draft.his_no)
 
 
-def _claim(draft: WishDraft, row: Transaction, *, now: datetime) -> IdempotencyKey:
-    return IdempotencyKey(
+def _claim(draft: WishDraft, wish: KnownWish, batch: _Batch, known: Known) -> None:
+    """The request's key belongs to `wish`."""
+    claim = IdempotencyKey(
         organisation_id=draft.organisation_id,
         key=draft.idempotency_key,
         digest=draft.digest,
-        transaction=row,
-        created_at=now,
+        transaction_id=wish.id,
+        created_at=batch.now,
     )
+    batch.claims.append(claim)
+    known.keys[draft.organisation_id, draft.idempotency_key] = wish
 
 
-def _guard(draft: WishDraft, wishes: list[Transaction]) -> None:
+def _guard(draft: WishDraft, wishes: list[BillWish]) -> None:
     """At most one open money wish on a bill, and at most one live settlement per batch_no. The bill is locked."""
     for other in wishes:
         if other.his_no == draft.his_no:
@@ -307,20 +301,20 @@ def _guard(draft: WishDraft, wishes: list[Transaction]) -> None:
             raise BillSettled(extra={"transaction": _shown(other)}, other=other.his_no)
 
 
-def _shown(other: Transaction) -> dict[str, Any]:
+def _shown(other: KnownWish | BillWish) -> dict[str, Any]:
     """The other wish as the hospital may see it; one that was told nothing yet has no stored verdict."""
     return answers_of([other.id]).get(other.id) or {"his_no": other.his_no, "verdict": "pending", "state": other.state}
 
 
-def _write(batch: _Batch, claims: list[IdempotencyKey]) -> None:
+def _write(batch: _Batch) -> None:
     """Transactions, idempotency claims and first jobs. Raises _Raced when another process was first with a key."""
-    if not claims:
+    if not batch.claims:
         return
     # Everybody inserts in key order: two batches that share keys then wait for each other, never in a circle.
-    rows = sorted((row for _, row, _ in batch.fresh.values()), key=lambda row: (row.organisation_id, row.his_no))
+    rows = sorted((row for row, _ in batch.fresh), key=lambda row: (row.organisation_id, row.his_no))
     if len(rows_insert_new(rows, returning="id")) != len(rows):
         raise _Raced
-    claims.sort(key=lambda claim: (claim.organisation_id, claim.key))
+    claims = sorted(batch.claims, key=lambda claim: (claim.organisation_id, claim.key))
     if len(rows_insert_new(claims, returning="key")) != len(claims):
         raise _Raced
     jobs_add(
@@ -333,7 +327,7 @@ def _write(batch: _Batch, claims: list[IdempotencyKey]) -> None:
                 run_at=batch.now,
                 trace_id=row.trace_id,
             )
-            for _, row, rule in batch.fresh.values()
+            for row, rule in batch.fresh
         ],
         now=batch.now,
     )

@@ -18,6 +18,7 @@ from core.transitions import write_many
 from exchange.breaker import Breaker
 from exchange.dialects import DIALECTS
 from exchange.envelopes import ENVELOPES
+from exchange.locks import transactions_lock
 from exchange.messages import PLATFORM_CODE, Facts, Outbound, Wish
 from exchange.models import Call, Transaction
 from exchange.selectors.interfaces import Interface, interfaces
@@ -68,7 +69,7 @@ def transactions_arm(
     `monotonic_now` was read before the surrounding transaction began, so that the fence `send_before` is never later
     than the database thinks. Raises whatever building one of them raised: the caller then goes row by row.
     """
-    rows = {row.pk: row for row in _locked(transaction_ids)}
+    rows = transactions_lock(transaction_ids)
     known = interfaces()
     results: list[Armed | Waiting | Ended] = []
     to_arm: list[tuple[Transaction, Interface]] = []
@@ -93,14 +94,9 @@ def transactions_arm(
 
 def transaction_cannot_be_built(*, transaction_id: UUID, now: datetime) -> None:
     """The one wish of a batch that no message can be made of: NOT_SENT, by the smallest write."""
-    for row in _locked([transaction_id]):
+    for row in transactions_lock([transaction_id]).values():
         if row.state == TransactionState.RECEIVED:
             endings_write([Ending.by_our_rule(row, "could_not_build", now=now)], now=now)
-
-
-def _locked(transaction_ids: Sequence[UUID]) -> list[Transaction]:
-    rows = Transaction.objects.filter(pk__in=transaction_ids).select_related("organisation").order_by("pk")
-    return list(rows.select_for_update(of=("self",), no_key=True))
 
 
 def _arm(pairs: list[tuple[Transaction, Interface]], *, now: datetime, monotonic_now: float) -> list[Armed]:
@@ -111,7 +107,7 @@ def _arm(pairs: list[tuple[Transaction, Interface]], *, now: datetime, monotonic
     calls: list[Call] = []
     armed: list[Armed] = []
     for (row, interface), msgid in zip(pairs, msgids, strict=True):
-        wish = wish_of(row)
+        wish = wish_of(row, hospital_code=row.hospital_code)
         kind = KINDS[row.operation]
         seconds = deadline_seconds(row)
         not_after = send_before + timedelta(seconds=interface.number("accept_window_seconds"))
@@ -149,11 +145,11 @@ def _arm(pairs: list[tuple[Transaction, Interface]], *, now: datetime, monotonic
     return armed
 
 
-def wish_of(row: Transaction) -> Wish:
+def wish_of(row: Transaction, *, hospital_code: str) -> Wish:
     """The transaction as a dialect sees it, its body opened."""
     return Wish(
         his_no=row.his_no,
-        hospital_code=row.organisation.code,
+        hospital_code=hospital_code,
         operation=row.operation,
         total_minor=row.total_minor,
         currency=row.currency,
