@@ -47,6 +47,7 @@ DOMAIN = {
             "envelopes",
             "handlers",
             "kinds",
+        "locks",
             "masking",
             "messages",
             "notices",
