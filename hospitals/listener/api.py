@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from accounts.services import KeyHolder
 from accounts.states import Scope
 from core.errors import NotFound, Problem, ServiceUnavailable
+from core.faults import fault_told
 from core.ids import HIS_NO
 from core.problems import CONTENT_TYPE, MethodNotAllowed, as_problem, problem_json
 from exchange.services.receive import Received, WishDraft
@@ -56,10 +57,11 @@ HIS_NO_PARAMETER = OpenApiParameter(
 class IdempotencyKeyMissing(Problem):
     code = "idempotency_key_missing"
     status = 400
-    title = "No Idempotency-Key"
+    title = "No usable Idempotency-Key"
     detail = "This request acts, so it needs the header Idempotency-Key: 1 to 255 visible ASCII characters."
-    detail_zh = "该请求会产生业务动作,必须携带 Idempotency-Key 请求头(1 至 255 个可见 ASCII 字符)。"
+    detail_zh = "该请求会产生业务动作，必须携带 Idempotency-Key 请求头（1 至 255 个可见 ASCII 字符）。"
     fix = "Make one random key per new request and repeat it whenever you repeat the request."
+    fix_zh = "请为每个新请求生成一个随机的 Idempotency-Key，重发时保持不变。"
 
 
 class ListenerView(APIView):
@@ -86,7 +88,7 @@ class ListenerView(APIView):
         except Exception as error:
             problem = as_problem(error)
             if problem.status >= 500:
-                database.logger.error("trace %s", _trace(request), exc_info=error)
+                database.logger.error("trace %s: %s", _trace(request), fault_told(error))
             return problem_json(problem, trace_id=_trace(request))
 
     def _not_allowed(self, request: HttpRequest) -> HttpResponse:
@@ -128,7 +130,7 @@ class OneTransaction(ListenerView):
         """The current verdict; 200 also while it is pending."""
         holder.require(Scope.TRANSACTIONS_READ)
         if not HIS_NO_IN_PATH.fullmatch(his_no):
-            raise NotFound(noun="transaction", key=his_no[:80])
+            raise NotFound(noun="transaction", noun_zh="交易", key=his_no[:80])
         answer = await database.answers.do((holder.organisation_id, his_no))
         return JsonResponse(answer, json_dumps_params={"ensure_ascii": False})
 

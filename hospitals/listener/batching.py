@@ -12,16 +12,19 @@ from typing import Any
 
 from django.db import close_old_connections, connection
 
+from core.faults import fault_told
+
 logger = logging.getLogger(__name__)
 BATCH = 64
 QUEUE_LIMIT = 20_000
+ANSWER_SECONDS = 20.0  # Longer than any statement may take; after it the caller is told that nobody knows.
 # After a batch of at least so many the next one waits a moment for company; a single cashier never waits.
 BUSY_ITEMS = 3
 GATHER_SECONDS = 0.004
 
 
 class Overloaded(Exception):
-    """More is waiting than this process will hold."""
+    """More is waiting than this process will hold, or for longer than it lets anybody wait."""
 
 
 class Batcher[Item, Result]:
@@ -39,7 +42,10 @@ class Batcher[Item, Result]:
         self.thread: threading.Thread | None = None
 
     async def do(self, item: Item) -> Result:
-        """The result for `item`. The work goes on also when the caller is cancelled. Raises Overloaded."""
+        """The result for `item`. The work goes on also when the caller is cancelled.
+
+        Raises Overloaded when too much is waiting, or nothing came within ANSWER_SECONDS.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         with self.condition:
@@ -50,7 +56,11 @@ class Batcher[Item, Result]:
                 self.thread.start()
             self.queue.append((item, loop, future))
             self.condition.notify()
-        return await future
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await future
+        except TimeoutError:
+            raise Overloaded(self.name) from None
 
     def _run(self) -> None:
         while True:
@@ -63,7 +73,7 @@ class Batcher[Item, Result]:
                 close_old_connections()
                 results = self.work([item for item, _, _ in batch])
             except Exception as error:
-                logger.warning("%s: a batch of %d failed: %s", self.name, len(batch), error)
+                logger.warning("%s: a batch of %d failed: %s", self.name, len(batch), fault_told(error))
                 connection.close()
                 results = [error] * len(batch)
             loop = batch[0][1]

@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
-
 from accounts.services import KeyHolder, client_key_check
 from accounts.services.client_keys import client_key_is_cached
 from core.clock import database_now
+from core.faults import database_lost
 from core.row_security import seen_by
 from exchange.services.receive import Received, WishDraft, transactions_receive
 from exchange.services.verdicts import answers_give
@@ -71,7 +70,7 @@ def _part(
         with seen_by([organisation_id]):
             return work(items, database_now())
     except Exception as error:
-        if len(items) == 1 or isinstance(error, (OperationalError, InterfaceError)):
+        if len(items) == 1 or database_lost(error):
             return [error] * len(items)
     return [result for item in items for result in _part(organisation_id, [item], work)]
 

@@ -19,6 +19,7 @@ from django.urls import set_urlconf
 from django.utils import translation
 
 from core.errors import Problem
+from core.faults import fault_told
 from core.ids import TRACE_ID, new_trace_id
 from core.problems import as_problem, problem_json
 
@@ -33,6 +34,7 @@ class BodyTooLarge(Problem):
     detail = "The body is over {limit_bytes} bytes."
     detail_zh = "请求体超过 {limit_bytes} 字节。"
     fix = "Send less in one request; nothing of this one was read."
+    fix_zh = "请减少单次请求的内容；本次请求未被读取。"
 
 
 class BodyTooSlow(Problem):
@@ -42,6 +44,7 @@ class BodyTooSlow(Problem):
     detail = "The body was not complete after {seconds:.0f} seconds."
     detail_zh = "请求体在 {seconds:.0f} 秒内未接收完毕。"
     fix = "Check the line and send the request again with the same Idempotency-Key; nothing was stored."
+    fix_zh = "请检查网络后使用同一 Idempotency-Key 重新发送；本次未保存任何内容。"
 
 
 class NoSuchAddress(Problem):
@@ -51,6 +54,7 @@ class NoSuchAddress(Problem):
     detail = "Nothing is offered at {path}."
     detail_zh = "地址 {path} 不存在。"
     fix = "See the OpenAPI document at /api/his/v1/openapi.json."
+    fix_zh = "请查阅 OpenAPI 文档 /api/his/v1/openapi.json。"
 
 
 class _ClientGone(Exception):
@@ -91,7 +95,7 @@ class ListenerHandler(ASGIHandler):
             if hasattr(response, "render") and not getattr(response, "is_rendered", True):
                 response.render()
         except Exception as error:
-            logger.exception("listener: trace %s", trace_id)
+            logger.error("listener: trace %s: %s", trace_id, fault_told(error))
             return problem_json(as_problem(error), trace_id=trace_id)
         return response
 

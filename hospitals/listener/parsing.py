@@ -23,8 +23,9 @@ class MalformedJson(Problem):
     status = 400
     title = "The body is not well-formed JSON"
     detail = "The body cannot be read: {explanation}."
-    detail_zh = "请求体无法解析:{explanation}。"
+    detail_zh = "请求体无法解析：{explanation}。"
     fix = "Send one JSON object in UTF-8, each key once, without NaN or Infinity."
+    fix_zh = "请发送一个 UTF-8 编码的 JSON 对象，每个键只出现一次，不含 NaN 或 Infinity。"
 
 
 def object_of(body: bytes, *, content_type: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -98,6 +99,14 @@ class Identifier(Text):
         self.validators.append(RegexValidator(rf"\A{form}\Z", message=message))
 
 
+class Choice(serializers.ChoiceField):
+    """One of a few words; a refusal names them all."""
+
+    def __init__(self, *, choices: Sequence[str], **kwargs: Any) -> None:
+        message = f"must be one of {', '.join(choices)}"
+        super().__init__(choices=choices, error_messages={"invalid_choice": message}, **kwargs)
+
+
 def text(limit: int = 200, **kwargs: Any) -> Text:
     return Text(max_length=limit, **kwargs)
 
@@ -137,9 +146,7 @@ class DiagnosisShape(serializers.Serializer[Any]):
 
 class VisitShape(serializers.Serializer[Any]):
     visit_no = Identifier(max_length=64)
-    kind = serializers.ChoiceField(
-        choices=["outpatient", "inpatient", "emergency", "pharmacy"], required=False, allow_null=True
-    )
+    kind = Choice(choices=["outpatient", "inpatient", "emergency", "pharmacy"], required=False, allow_null=True)
     med_type = optional_text(8)
     department = optional_text(80)
     doctor_no = optional_text(40)
@@ -177,7 +184,7 @@ class TransactionRequest(serializers.Serializer[Any]):
         max_length=64,
         help_text="Names this wish for ever.",
     )
-    operation = serializers.ChoiceField(choices=OPERATIONS)
+    operation = Choice(choices=OPERATIONS)
     operator = OperatorShape(required=False, allow_null=True)
     person = PersonShape()
     visit = VisitShape()
@@ -186,7 +193,7 @@ class TransactionRequest(serializers.Serializer[Any]):
     # The stubs do not know that `many` makes a list with limits of its own.
     items = ItemShape(many=True, required=False, max_length=ITEMS_LIMIT)  # type: ignore[call-arg]
     total_minor = MinorField(required=False, min_value=1)
-    currency = serializers.ChoiceField(choices=sorted(EXPONENTS), default="CNY")
+    currency = Choice(choices=sorted(EXPONENTS), default="CNY")
     wait_seconds = WaitField(min_value=0, max_value=WAIT_LIMIT_SECONDS, default=10, help_text="Seconds.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -204,7 +211,7 @@ def _check_items(items: list[dict[str, Any]], total: int, currency: str) -> None
     """Lines sum to the total, are numbered once, and each is quantity x price within the rounding tolerance."""
     amounts = sum(item["amount_minor"] for item in items)
     if amounts != total:
-        raise serializers.ValidationError({"items": f"the lines sum to {amounts}, total_minor is {total}"})
+        raise serializers.ValidationError({"items": f"the lines sum to {amounts}, total_minor is {total} (fen)"})
     if len({item["line_no"] for item in items}) != len(items):
         raise serializers.ValidationError({"items": "a line_no stands twice"})
     scale = Decimal(10) ** EXPONENTS[currency]
@@ -217,9 +224,10 @@ def _check_items(items: list[dict[str, Any]], total: int, currency: str) -> None
             continue
         # A huge product has more digits than quantize can hold; it fits no amount anyway.
         rounded = exact.quantize(Decimal(1), rounding=ROUND_HALF_UP) if exact < 2 * LARGEST_MINOR else exact
-        if abs(rounded - item["amount_minor"]) > LINE_TOLERANCE_MINOR:
+        amount = item["amount_minor"]
+        if abs(rounded - amount) > LINE_TOLERANCE_MINOR:
             raise serializers.ValidationError(
-                {f"items[{index}].amount_minor": f"quantity x price is {exact.normalize():f}"}
+                {f"items[{index}].amount_minor": f"quantity x price is {exact.normalize():f}, amount_minor is {amount} (fen)"}
             )
 
 
@@ -262,6 +270,7 @@ class ReasonShape(serializers.Serializer[Any]):
     detail = serializers.CharField()
     detail_zh = serializers.CharField()
     fix = serializers.CharField()
+    fix_zh = serializers.CharField()
     insurer_code = serializers.CharField(allow_null=True)
     insurer_text = serializers.CharField(allow_null=True)
 
@@ -293,4 +302,5 @@ class ProblemShape(serializers.Serializer[Any]):
     detail = serializers.CharField()
     detail_zh = serializers.CharField()
     fix = serializers.CharField()
+    fix_zh = serializers.CharField()
     trace_id = serializers.CharField()

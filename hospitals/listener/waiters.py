@@ -13,6 +13,7 @@ from uuid import UUID
 import redis.asyncio
 from django.conf import settings
 
+from core.faults import fault_told
 from exchange.notices import CHANNEL, ids_unpacked
 from exchange.selectors.transactions import answers_of
 from hospitals.listener.batching import Batcher
@@ -108,7 +109,9 @@ class Waiters:
                 raise
             except Exception as error:
                 if self.listening:
-                    logger.warning("no notices, looking every %s s instead: %s", POLL_WITHOUT_NOTICE_SECONDS, error)
+                    logger.warning(
+                        "no notices, looking every %s s instead: %s", POLL_WITHOUT_NOTICE_SECONDS, fault_told(error)
+                    )
             finally:
                 self.listening = False
                 await client.aclose()
@@ -120,7 +123,7 @@ class Waiters:
             try:
                 await self._news(list(self.futures))
             except Exception as error:
-                logger.warning("looking for verdicts failed: %s", error)
+                logger.warning("looking for verdicts failed: %s", fault_told(error))
 
 
 waiters = Waiters()

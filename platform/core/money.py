@@ -21,8 +21,9 @@ class CurrencyMismatch(Problem):
     status = 422
     title = "Two currencies in one sum"
     detail = "{left} and {right} cannot be added or compared."
-    detail_zh = "{left} 与 {right} 币种不同,不能相加或比较。"
+    detail_zh = "{left} 与 {right} 币种不同，不能相加或比较。"
     fix = "Send all amounts of one transaction in one currency."
+    fix_zh = "同一交易的所有金额请使用同一币种。"
 
 
 @dataclass(frozen=True, slots=True, order=False)

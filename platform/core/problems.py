@@ -12,11 +12,13 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 from core.errors import InternalError, NotFound, Problem, ServiceUnavailable
+from core.faults import fault_told
 from core.ids import new_trace_id
 
 logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 ERRORS_LIMIT = 50
+ERRORS_NAMED = 3
 MESSAGE_CHARACTERS = 300
 
 
@@ -25,8 +27,9 @@ class InvalidFields(Problem):
     status = 422
     title = "Some fields are missing or wrong"
     detail = "{count} field(s) cannot be accepted: {summary}"
-    detail_zh = "有 {count} 个字段不符合要求:{summary}"
+    detail_zh = "有 {count} 个字段不符合要求：{fields}，详见 errors。"
     fix = "Correct the fields listed in `errors` and send the request again."
+    fix_zh = "请更正 errors 中列出的字段后重新发送。"
 
 
 class MethodNotAllowed(Problem):
@@ -36,6 +39,7 @@ class MethodNotAllowed(Problem):
     detail = "{method} is not offered here."
     detail_zh = "此地址不支持 {method} 方法。"
     fix = "See the OpenAPI document at /api/his/v1/openapi.json."
+    fix_zh = "请查阅 OpenAPI 文档 /api/his/v1/openapi.json。"
 
 
 class UnsupportedContent(Problem):
@@ -43,8 +47,9 @@ class UnsupportedContent(Problem):
     status = 415
     title = "Only JSON in UTF-8 is read here"
     detail = "Content type {media_type} cannot be read."
-    detail_zh = "无法读取内容类型 {media_type},仅支持 UTF-8 编码的 JSON。"
+    detail_zh = "无法读取内容类型 {media_type}，仅支持 UTF-8 编码的 JSON。"
     fix = "Send Content-Type: application/json, encoded in UTF-8."
+    fix_zh = "请使用 Content-Type: application/json，并以 UTF-8 编码发送。"
 
 
 def as_problem(error: BaseException) -> Problem:
@@ -53,10 +58,9 @@ def as_problem(error: BaseException) -> Problem:
         return error
     if isinstance(error, exceptions.ValidationError):
         errors = _flatten(error.detail)
-        summary = "; ".join(f"{item['field']}: {item['message']}" for item in errors[:3])
-        return InvalidFields(extra={"errors": errors[:ERRORS_LIMIT]}, count=len(errors), summary=summary)
+        return InvalidFields(extra={"errors": errors[:ERRORS_LIMIT]}, **_summary(errors))
     if isinstance(error, Http404):
-        return NotFound(noun="address", key="")
+        return NotFound(noun="address", noun_zh="此地址", key="")
     if isinstance(error, exceptions.MethodNotAllowed):
         return MethodNotAllowed(method=str(error.args[0]) if error.args else "The method")
     if isinstance(error, exceptions.UnsupportedMediaType):
@@ -71,13 +75,23 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response:
     trace_id = getattr(context.get("request"), "trace_id", None) or new_trace_id()
     problem = as_problem(error)
     if problem.status >= 500:
-        logger.error("problem %s trace %s", problem.code, trace_id, exc_info=error)
+        logger.error("problem %s trace %s: %s", problem.code, trace_id, fault_told(error))
     return Response(problem.body(trace_id=trace_id), status=problem.status, content_type=CONTENT_TYPE)
 
 
 def problem_json(problem: Problem, *, trace_id: str) -> JsonResponse:
     """The same document outside DRF."""
     return JsonResponse(problem.body(trace_id=trace_id), status=problem.status, content_type=CONTENT_TYPE)
+
+
+def _summary(errors: list[dict[str, str]]) -> dict[str, object]:
+    """The first errors, for the sentences; in Chinese the fields only, as the messages are English."""
+    named, more = errors[:ERRORS_NAMED], len(errors) - ERRORS_NAMED
+    summary = "; ".join(f"{item['field']}: {item['message']}" for item in named)
+    fields = "、".join(dict.fromkeys(item["field"] for item in named))
+    if more > 0:
+        summary, fields = f"{summary}; and {more} more, see errors", f"{fields} 等"
+    return {"count": len(errors), "summary": summary, "fields": fields}
 
 
 def _flatten(detail: Any, path: str = "") -> list[dict[str, str]]:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
 
 from core.crypto import organisation_month_scope, seal
+from core.faults import fault_told
 from exchange.breaker import Breaker
 from exchange.dialects import DIALECTS
 from exchange.envelopes import ENVELOPES
 from exchange.envelopes.hmac_envelope import EnvelopeBroken
 from exchange.kinds import OVERDUE, RESOLVE
+from exchange.masking import masked_text, personal_values
 from exchange.messages import Reply, untrusted
-from exchange.selectors.interfaces import interfaces
-from exchange.services.conclude import CallResult, calls_conclude, transaction_unreadable, transactions_overdue
+from exchange.selectors.interfaces import interface_of
+from exchange.services.conclude import CallResult, calls_conclude, transaction_unconcluded, transactions_overdue
 from exchange.services.send import Armed, Ended, Waiting, transaction_cannot_be_built, transactions_arm
 from exchange.states import CallOutcome, TransactionState
 from exchange.transport import Receipt, Transport
@@ -54,7 +57,7 @@ class SendHandler:
         return await self.transport.deliver(armed.delivery)
 
     def conclude(self, outcomes: Sequence[Outcome], *, now: datetime) -> list[Disposition]:
-        results = [_result(outcome, _read(outcome, now=now), now=now) for outcome in outcomes]
+        results = [_result(outcome, _read(outcome), now=now) for outcome in outcomes]
         states = calls_conclude(results=results, now=now)
         return [
             _after(
@@ -72,9 +75,12 @@ class SendHandler:
         return Done(job)
 
     def outcome_failed(self, outcome: Outcome, error: Exception, *, now: datetime) -> Disposition:
-        reply = untrusted(f"it could not be worked: {type(error).__name__}")
-        transaction_unreadable(result=_result(outcome, reply, now=now), now=now)
-        return Parked(outcome.work.job, f"outcome could not be concluded: {type(error).__name__}: {error}"[:500])
+        try:
+            reply = _read(outcome)
+        except Exception as worse:
+            reply = untrusted(f"it could not be read: {type(worse).__name__}")
+        transaction_unconcluded(result=_result(outcome, reply, now=now), now=now)
+        return Parked(outcome.work.job, f"outcome could not be concluded: {fault_told(error)}")
 
     async def close(self) -> None:
         await self.transport.close()
@@ -89,7 +95,7 @@ class OverdueHandler:
         return [_after(job, states[job.subject_id], now, None, now) for job in jobs]
 
     def job_failed(self, job: ClaimedJob, error: Exception, *, now: datetime) -> Disposition:
-        return Parked(job, f"guard of an armed call failed: {type(error).__name__}: {error}"[:500])
+        return Parked(job, f"guard of an armed call failed: {fault_told(error)}")
 
 
 def _after(job: ClaimedJob, state: str, deadline: datetime, outcome: Outcome | None, now: datetime) -> Disposition:
@@ -103,7 +109,7 @@ def _after(job: ClaimedJob, state: str, deadline: datetime, outcome: Outcome | N
     return Done(job)
 
 
-def _read(outcome: Outcome, *, now: datetime) -> Reply:
+def _read(outcome: Outcome) -> Reply:
     """The reply that a receipt amounts to. An exception of ours on the wire side is doubt, never failure."""
     armed: Armed = outcome.work.payload
     receipt = outcome.result
@@ -115,14 +121,21 @@ def _read(outcome: Outcome, *, now: datetime) -> Reply:
         return Reply(kind, reason_code=code, explanation=explanation)
     if receipt.status != 200:
         return untrusted(f"HTTP status {receipt.status}")
-    interface = interfaces()[armed.interface_id]
+    interface = interface_of(armed.interface_id)
     try:
         ENVELOPES[interface.envelope].open(
-            receipt.body, receipt.headers or {}, facts=armed.facts, secrets=dict(interface.keys), now=now
+            receipt.body,
+            receipt.headers or {},
+            facts=armed.facts,
+            secrets=dict(interface.keys),
+            # Fresh when it came in: how long it then waited for our database does not matter.
+            now=armed.facts.sent_at + timedelta(milliseconds=receipt.elapsed_ms),
         )
     except EnvelopeBroken as broken:
         return untrusted(str(broken))
-    return DIALECTS[interface.dialect].read(armed.kind, armed.wish, msgid=armed.facts.message_id, body=receipt.body)
+    reply = DIALECTS[interface.dialect].read(armed.kind, armed.wish, msgid=armed.facts.message_id, body=receipt.body)
+    # The insurer's words may name the person; they are kept in clear, so they are kept without him.
+    return replace(reply, insurer_text=masked_text(reply.insurer_text, known=personal_values(armed.wish.body)))
 
 
 def _result(outcome: Outcome, reply: Reply, *, now: datetime) -> CallResult:

@@ -1,4 +1,4 @@
-"""Row locks of job A, in one order for everybody: bills first, then transactions, each by id.
+"""Row locks of job A, in one order for everybody: jobs, then bills by their numbers, then transactions by id.
 
 Plain SQL: these statements run for every batch, and Django would take longer to build them than PostgreSQL to run them.
 """
@@ -14,7 +14,8 @@ from exchange.models import Transaction
 
 BILLS = """
 SELECT id FROM exchange_bill
-WHERE id IN (SELECT bill_id FROM exchange_transaction WHERE id = ANY (%s)) ORDER BY id FOR NO KEY UPDATE
+WHERE id IN (SELECT bill_id FROM exchange_transaction WHERE id = ANY (%s))
+ORDER BY organisation_id, visit_no COLLATE "C", bill_no COLLATE "C" FOR NO KEY UPDATE
 """
 # The hospital's code rides along as `hospital_code`.
 TRANSACTIONS = """

@@ -20,6 +20,11 @@ REASONS: dict[str, tuple[str, str, str]] = {
         "保险方的应答不可采信({explanation}),是否已结算尚不确定。",
         "Do not send a new settlement. We find out; ask again with GET.",
     ),
+    "answer_not_worked": (
+        "The insurer answered, but the platform could not work its answer; a person is looking at it.",
+        "保险方已应答,但平台处理其应答时发生错误,已转人工处理。",
+        "Do not send a new settlement. Ask again with GET; give the trace id to the platform's operators.",
+    ),
     "refused_by_insurer": (
         "The insurer refused; it holds nothing.",
         "保险方拒绝了该交易,未发生结算。",

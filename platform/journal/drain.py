@@ -13,16 +13,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import cast
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 
 from core.clock import database_now
-from journal.handlers import ClaimedJob, Disposition, NetworkHandler, Outcome, Parked, Work, handlers
+from core.faults import database_lost, fault_told
+from journal.handlers import ClaimedJob, Disposition, Later, NetworkHandler, Outcome, Parked, Work, handlers
 from journal.selectors import lanes_of_group
-from journal.services import jobs_arm, jobs_claim, jobs_settle
+from journal.services import jobs_arm, jobs_claim, jobs_lock, jobs_settle
 
 logger = logging.getLogger(__name__)
 Prepare = Callable[[str, Sequence[ClaimedJob], datetime, float], Sequence[Work | Disposition]]
-Conclude = Callable[[str, Sequence[Outcome], datetime], Sequence[Disposition]]
+Conclude = Callable[[str, Sequence[Outcome], list[Outcome], datetime], Sequence[Disposition]]
+AGAIN = timedelta(seconds=1)
 
 
 @dataclass
@@ -43,10 +45,10 @@ def jobs_take(*, free_slots: dict[int, int], overdue: timedelta) -> Turn:
     """
     try:
         return _take(free_slots, overdue, prepare=_prepared)
-    except (OperationalError, InterfaceError):
-        raise
     except Exception as error:
-        logger.warning("a batch of jobs goes row by row: %s", error)
+        if database_lost(error):
+            raise
+        logger.warning("a batch of jobs goes row by row: %s", fault_told(error))
         return _take(free_slots, overdue, prepare=_prepared_one_by_one)
 
 
@@ -75,16 +77,19 @@ def _prepared(
 def _prepared_one_by_one(
     kind: str, jobs: Sequence[ClaimedJob], now: datetime, monotonic_now: float
 ) -> Sequence[Work | Disposition]:
+    _wait_briefly()
     results: list[Work | Disposition] = []
     for job in jobs:
         try:
             with transaction.atomic():
                 results += _prepared(kind, [job], now, monotonic_now)
-        except (OperationalError, InterfaceError):
-            raise
         except Exception as error:
-            logger.exception("%s: job %s cannot be prepared", kind, job.id)
-            results.append(_job_failed(kind, job, error, now=now))
+            if database_lost(error):
+                raise
+            logger.error("%s: job %s cannot be prepared: %s", kind, job.id, fault_told(error))
+            # Somebody holds the row: that is no fault of the job's, it waits a moment.
+            held = isinstance(error, OperationalError)
+            results.append(Later(job, now + AGAIN) if held else _job_failed(kind, job, error, now=now))
     return results
 
 
@@ -93,52 +98,64 @@ def _job_failed(kind: str, job: ClaimedJob, error: Exception, *, now: datetime) 
     try:
         with transaction.atomic():
             return handlers()[kind].job_failed(job, error, now=now)
-    except (OperationalError, InterfaceError):
-        raise
     except Exception as worse:
-        logger.exception("%s: job %s is parked", kind, job.id)
-        return Parked(job, f"{type(error).__name__}: {error}; then {type(worse).__name__}: {worse}"[:500])
+        if database_lost(worse):
+            raise
+        logger.error("%s: job %s is parked: %s", kind, job.id, fault_told(worse))
+        return Parked(job, f"{fault_told(error)}; then {fault_told(worse)}"[:500])
 
 
-def outcomes_conclude(outcomes: Sequence[Outcome]) -> None:
-    """Write what the outcomes mean, in one commit; raises the database's error when it is not confirmed."""
+def outcomes_conclude(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Write what the outcomes mean, in one commit; returns those whose rows somebody else holds: try them again.
+
+    Raises the database's error when the commit is not confirmed: then all of them are to be tried again.
+    """
     try:
-        _conclude(outcomes, conclude=_concluded)
-    except (OperationalError, InterfaceError):
-        raise
+        return _conclude(outcomes, conclude=_concluded)
     except Exception as error:
-        logger.warning("a batch of %d outcomes goes one by one: %s", len(outcomes), error)
-        _conclude(outcomes, conclude=_concluded_one_by_one)
+        if database_lost(error):
+            raise
+        logger.warning("a batch of %d outcomes goes one by one: %s", len(outcomes), fault_told(error))
+        return _conclude(outcomes, conclude=_concluded_one_by_one)
 
 
-def _conclude(outcomes: Sequence[Outcome], *, conclude: Conclude) -> None:
+def _conclude(outcomes: Sequence[Outcome], *, conclude: Conclude) -> list[Outcome]:
     by_kind: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         by_kind[outcome.work.job.kind].append(outcome)
+    again: list[Outcome] = []
     with transaction.atomic():
+        jobs_lock([outcome.work.job for outcome in outcomes])
         now = database_now()
         dispositions: list[Disposition] = []
         for kind, group in by_kind.items():
-            dispositions += conclude(kind, group, now)
+            dispositions += conclude(kind, group, again, now)
         jobs_settle(dispositions, now=now)
+    return again
 
 
-def _concluded(kind: str, outcomes: Sequence[Outcome], now: datetime) -> Sequence[Disposition]:
+def _concluded(kind: str, outcomes: Sequence[Outcome], again: list[Outcome], now: datetime) -> Sequence[Disposition]:
     # Only network handlers bring outcomes.
     return cast(NetworkHandler, handlers()[kind]).conclude(outcomes, now=now)
 
 
-def _concluded_one_by_one(kind: str, outcomes: Sequence[Outcome], now: datetime) -> Sequence[Disposition]:
+def _concluded_one_by_one(
+    kind: str, outcomes: Sequence[Outcome], again: list[Outcome], now: datetime
+) -> Sequence[Disposition]:
+    _wait_briefly()
     results: list[Disposition] = []
     for outcome in outcomes:
         try:
             with transaction.atomic():
-                results += _concluded(kind, [outcome], now)
-        except (OperationalError, InterfaceError):
-            raise
+                results += _concluded(kind, [outcome], again, now)
         except Exception as error:
-            logger.exception("%s: outcome of job %s cannot be concluded", kind, outcome.work.job.id)
-            results += _outcome_failed(kind, outcome, error, now=now)
+            if database_lost(error):
+                raise
+            logger.error("%s: job %s cannot be concluded: %s", kind, outcome.work.job.id, fault_told(error))
+            if isinstance(error, OperationalError):
+                again.append(outcome)
+            else:
+                results += _outcome_failed(kind, outcome, error, now=now)
     return results
 
 
@@ -147,11 +164,17 @@ def _outcome_failed(kind: str, outcome: Outcome, error: Exception, *, now: datet
     try:
         with transaction.atomic():
             return [cast(NetworkHandler, handlers()[kind]).outcome_failed(outcome, error, now=now)]
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception:
-        logger.exception("%s: outcome of job %s is left to its guard", kind, outcome.work.job.id)
+    except Exception as worse:
+        if database_lost(worse):
+            raise
+        logger.error("%s: job %s is left to its guard: %s", kind, outcome.work.job.id, fault_told(worse))
         return []
+
+
+def _wait_briefly() -> None:
+    """Row by row, a row that somebody holds must not keep the others waiting."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = '500ms'")
 
 
 def _by_kind(jobs: Sequence[ClaimedJob]) -> dict[str, list[ClaimedJob]]:

@@ -17,6 +17,7 @@ from typing import cast
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
+from core.faults import fault_told
 from journal import drain
 from journal.handlers import NetworkHandler, Outcome, Work, handlers
 
@@ -93,12 +94,12 @@ class Engine:
                 self._turn()
             except (DatabaseError, InterfaceError) as error:
                 # The database is away. What came back stays in `outcomes`; what was armed has its guard.
-                logger.warning("database thread retries: %s", error)
+                logger.warning("database thread retries: %s", fault_told(error))
                 connection.close()
                 self.wake()
                 time.sleep(RETRY_SECONDS)
-            except Exception:
-                logger.exception("database thread: a fault of ours")
+            except Exception as error:
+                logger.error("database thread: a fault of ours: %s", fault_told(error))
                 self.wake()
                 time.sleep(RETRY_SECONDS)
         connection.close()
@@ -121,13 +122,18 @@ class Engine:
         if not batch:
             return 0
         try:
-            drain.outcomes_conclude(batch)
+            again = drain.outcomes_conclude(batch)
         except BaseException:
             self.outcomes.extendleft(reversed(batch))
             raise
+        if again:
+            self.outcomes.extend(again)
+            time.sleep(RETRY_SECONDS)
+        held = {id(outcome) for outcome in again}
         for outcome in batch:
-            self._release(outcome.work.job.lane_id)
-        return len(batch)
+            if id(outcome) not in held:
+                self._release(outcome.work.job.lane_id)
+        return len(batch) - len(again)
 
     def _arm(self) -> int:
         free = self.lanes.free_slots(self.in_flight, batch=BATCH)

@@ -22,6 +22,7 @@ EXPIRES_SECONDS = 5
 BROKER_SECONDS = 2
 # Between two rounds of hints of one process: commits of this time share a hint. The first after a pause goes at once.
 PAUSE_SECONDS = 0.02
+GROUPS_SECONDS = 5.0  # A lane that moves to another group is hinted there after this at the latest.
 TASK = "journal.tasks.drain"
 
 
@@ -41,6 +42,7 @@ class Publisher:
         self.skipped = 0
         self.failed = 0
         self.groups: dict[int, str] = {}
+        self.groups_read_at = 0.0
 
     def offer(self, lane_ids: Iterable[int]) -> None:
         with self.condition:
@@ -79,6 +81,9 @@ class Publisher:
         self.published += 1
 
     def _groups_of(self, lane_ids: Iterable[int]) -> set[str]:
+        if time.monotonic() - self.groups_read_at > GROUPS_SECONDS:
+            self.groups.clear()
+            self.groups_read_at = time.monotonic()
         unknown = [lane_id for lane_id in lane_ids if lane_id not in self.groups]
         if unknown:
             close_old_connections()

@@ -77,6 +77,15 @@ def jobs_claim(*, free_slots: dict[int, int], kinds: Iterable[str], due_before: 
         return [ClaimedJob(**dict(zip(names, row, strict=True)), lease_token=token) for row in cursor.fetchall()]
 
 
+LOCK = "SELECT id FROM journal_job WHERE id = ANY (%s) ORDER BY id FOR UPDATE"
+
+
+def jobs_lock(jobs: Sequence[ClaimedJob]) -> None:
+    """Lock the jobs of a batch before anything else, as a claim does. Claims skip locked jobs and never wait here."""
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK, [[job.id for job in jobs]])
+
+
 ARM = """
 UPDATE journal_job job
 SET kind = armed.kind, run_at = armed.run_at, lease_token = armed.token, attempts = job.attempts + 1
@@ -147,7 +156,7 @@ def job_release(*, job_id: UUID, now: datetime) -> Job:
     with transaction.atomic():
         job = Job.objects.select_for_update().filter(pk=job_id, parked_at__isnull=False).first()
         if job is None:
-            raise NotFound(noun="parked job", key=job_id)
+            raise NotFound(noun="parked job", noun_zh="已搁置的任务", key=job_id)
         job.parked_at, job.parked_reason, job.run_at = None, "", now
         job.save(update_fields=["parked_at", "parked_reason", "run_at"])
         transaction.on_commit(lambda: hint_publish(lane_ids={job.lane_id}))
@@ -167,7 +176,7 @@ def _lane_write(lane_code: str, *, paused_at: datetime | None, paused_reason: st
     with transaction.atomic():
         lane = Lane.objects.select_for_update().filter(code=lane_code).first()
         if lane is None:
-            raise NotFound(noun="lane", key=lane_code)
+            raise NotFound(noun="lane", noun_zh="通道", key=lane_code)
         lane.paused_at, lane.paused_reason = paused_at, paused_reason
         lane.save(update_fields=["paused_at", "paused_reason"])
     return lane

@@ -15,6 +15,7 @@ from django.db import close_old_connections, connection
 from django.utils.module_loading import import_string
 
 from core.clock import database_now
+from core.faults import fault_told
 from journal.engine import Engine
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,6 @@ class Sweeper:
         try:
             close_old_connections()
             import_string(path)(now=database_now(), **arguments)
-        except Exception:
-            logger.exception("chore %s failed; it runs again in its turn", path)
+        except Exception as error:
+            logger.error("chore %s failed; it runs again in its turn: %s", path, fault_told(error))
             connection.close()

@@ -59,6 +59,7 @@ class UnknownAccount(Problem):
     detail = "The chart of a {book_kind} book has no account {account}."
     detail_zh = "{book_kind} 账簿的科目表中没有科目 {account}。"
     fix = "Use a code of the chart of accounts, or add the account to the chart."
+    fix_zh = "请使用科目表中的代码，或将该科目加入科目表。"
 
 
 def account_kind(*, book_kind: str, account: str) -> AccountKind:

@@ -102,7 +102,7 @@ def account_balance(
     Raises NotFound when `organisation_id` is not among `organisations`.
     """
     if organisations != EVERYTHING and organisation_id not in organisations:
-        raise NotFound(noun="account", key=account)
+        raise NotFound(noun="account", noun_zh="科目", key=account)
     found = LedgerAccount.objects.filter(
         book__organisation_id=organisation_id,
         book__insurer_organisation_id=insurer_organisation_id,

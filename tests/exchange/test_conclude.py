@@ -360,12 +360,12 @@ def test_one_answer_that_cannot_be_concluded_does_not_harm_its_199_neighbours(ho
     )
     conclude(outcomes)
     poisoned = fresh(poisoned)
-    assert (poisoned.state, poisoned.reason_code.partition(":")[0]) == ("IN_DOUBT", "answer_not_trusted")
+    assert (poisoned.state, poisoned.reason_code) == ("IN_DOUBT", "answer_not_worked")
     (job,) = Job.objects.all()
     assert (job.subject_id, job.parked_at is not None) == (poisoned.pk, True)
     assert "poison" in job.parked_reason
     call = Call.objects.get(transaction=poisoned)
-    assert (call.outcome, call.sealed_answer is not None) == ("UNKNOWN", True)
+    assert (call.outcome, call.sealed_answer is not None) == ("DONE", True), "our fault must not destroy the proof"
     assert Transaction.objects.filter(state="SUCCEEDED").count() == 199
     assert Posting.objects.count() == 199
     assert take(house, overdue_seconds=-100.0).claimed == 0, "a parked job waits for a person"

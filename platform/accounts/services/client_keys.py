@@ -38,6 +38,7 @@ class ClientKeyMissing(Problem):
     detail = "The request carries no client key."
     detail_zh = "请求未携带客户端密钥。"
     fix = "Send the header Authorization: Bearer <client key>."
+    fix_zh = "请携带请求头 Authorization: Bearer <客户端密钥>。"
 
 
 class ClientKeyUnknown(Problem):
@@ -46,7 +47,8 @@ class ClientKeyUnknown(Problem):
     title = "Unknown client key"
     detail = "This client key is not known here."
     detail_zh = "客户端密钥无效。"
-    fix = "Check that the whole key was copied; else have your administrator make a new one."
+    fix = "Check that the whole key was copied; else ask the platform's operators for a new one."
+    fix_zh = "请检查密钥是否复制完整；如仍无效，请联系平台运营人员重新签发。"
 
 
 class ClientKeyRevoked(Problem):
@@ -55,7 +57,8 @@ class ClientKeyRevoked(Problem):
     title = "Revoked client key"
     detail = "This client key was revoked."
     detail_zh = "客户端密钥已被吊销。"
-    fix = "Put in the key that replaced it, or have your administrator make a new one."
+    fix = "Put in the key that replaced it, or ask the platform's operators for a new one."
+    fix_zh = "请换用替代它的新密钥，或联系平台运营人员重新签发。"
 
 
 class ClientKeyExpired(Problem):
@@ -64,7 +67,8 @@ class ClientKeyExpired(Problem):
     title = "Expired client key"
     detail = "This client key was valid until {expires_at}."
     detail_zh = "客户端密钥已于 {expires_at} 过期。"
-    fix = "Put in the key that replaced it, or have your administrator make a new one."
+    fix = "Put in the key that replaced it, or ask the platform's operators for a new one."
+    fix_zh = "请换用替代它的新密钥，或联系平台运营人员重新签发。"
 
 
 class OrganisationSuspended(Problem):
@@ -74,14 +78,16 @@ class OrganisationSuspended(Problem):
     detail = "{organisation} is suspended on this platform."
     detail_zh = "机构 {organisation} 在本平台已被停用。"
     fix = "Ask the platform's operators why. Nothing of this request was stored."
+    fix_zh = "请向平台运营人员了解原因。本次请求未保存任何内容。"
 
 
 class ClientKeyEnded(Conflict):
     code = "client_key_ended"
     title = "The key has ended"
     detail = "The key {name} was revoked or has expired; it cannot be rotated."
-    detail_zh = "密钥 {name} 已吊销或过期,无法轮换。"
+    detail_zh = "密钥 {name} 已吊销或过期，无法轮换。"
     fix = "Make a new key."
+    fix_zh = "请新建密钥。"
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +287,7 @@ def _used(found: _Found, now: datetime) -> None:
 def _key_locked(key_id: int) -> ClientKey:
     key = ClientKey.objects.select_for_update().filter(pk=key_id).first()
     if key is None:
-        raise NotFound(noun="client key", key=key_id)
+        raise NotFound(noun="client key", noun_zh="客户端密钥", key=key_id)
     return key
 
 

@@ -19,6 +19,7 @@ class CodeTaken(Conflict):
     detail = "{code} already names another organisation."
     detail_zh = "{code} 已被其他机构使用。"
     fix = "Choose another code."
+    fix_zh = "请更换代码。"
 
 
 class OrganisationInvalid(Problem):
@@ -26,7 +27,9 @@ class OrganisationInvalid(Problem):
     status = 422
     title = "The organisation cannot be made like this"
     detail = "{explanation}"
-    detail_zh = "{explanation_zh}"
+    detail_zh = "机构设置无效：{explanation_zh}"
+    fix = "Correct what the detail names and try again."
+    fix_zh = "请按说明更正后重试。"
 
 
 @transaction.atomic
@@ -96,7 +99,7 @@ def _suspended_set(
 ) -> None:
     organisation = Organisation.objects.select_for_update().filter(pk=organisation_id).first()
     if organisation is None:
-        raise NotFound(noun="organisation", key=organisation_id)
+        raise NotFound(noun="organisation", noun_zh="机构", key=organisation_id)
     if (organisation.suspended_at is None) == (suspended_at is None):
         return
     organisation.suspended_at = suspended_at

@@ -35,6 +35,7 @@ class UsernameTaken(Conflict):
     detail = "{username} is somebody else's user name."
     detail_zh = "用户名 {username} 已被使用。"
     fix = "Choose another user name."
+    fix_zh = "请更换用户名。"
 
 
 class RoleNotOffered(Problem):
@@ -44,6 +45,7 @@ class RoleNotOffered(Problem):
     detail = "{roles} cannot be given to people of this organisation."
     detail_zh = "该机构人员不能拥有角色 {roles}。"
     fix = "Give the roles of the organisation's own kind."
+    fix_zh = "请选择该机构类型所具有的角色。"
 
 
 class PasswordWeak(Problem):
@@ -51,8 +53,9 @@ class PasswordWeak(Problem):
     status = 422
     title = "The password is too easy to guess"
     detail = "{explanation}"
-    detail_zh = "密码强度不足:{explanation}"
+    detail_zh = "密码强度不足：{explanation}"
     fix = "Choose a longer and less usual one."
+    fix_zh = "请设置更长、更不常见的密码。"
 
 
 def username_normalised(username: str) -> str:
@@ -76,7 +79,7 @@ def user_create(
     """A new person of an organisation. Raises NotFound, RoleNotOffered, PasswordWeak, UsernameTaken."""
     organisation = Organisation.objects.filter(pk=organisation_id).first()
     if organisation is None:
-        raise NotFound(noun="organisation", key=organisation_id)
+        raise NotFound(noun="organisation", noun_zh="机构", key=organisation_id)
     user = User(
         username=username_normalised(username),
         display_name=display_name,
@@ -125,7 +128,7 @@ def user_deactivate(*, user_id: int, actor: str, now: datetime, trace_id: str = 
 def _user_locked(user_id: int) -> User:
     user = User.objects.select_for_update(of=("self",)).select_related("organisation").filter(pk=user_id).first()
     if user is None:
-        raise NotFound(noun="user", key=user_id)
+        raise NotFound(noun="user", noun_zh="用户", key=user_id)
     return user
 
 

@@ -17,6 +17,9 @@ _TIMEOUTS = {
     "worker": "-c statement_timeout=60s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
 }
 
+# Limits on the server cannot help when the server is gone: a dead line is noticed here, within about ten seconds.
+_LINK = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+
 
 def options_for(role: str) -> str:
     """libpq `options` that take `role` and its limits, and make a commit mean: it is on disk."""
@@ -29,7 +32,7 @@ def _connection(role: str) -> dict[str, object]:
         **environment.database(_URLS[role], "DATABASE_URL"),
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"options": options_for(role), "connect_timeout": 5},
+        "OPTIONS": {"options": options_for(role), "connect_timeout": 5, **_LINK},
         "DISABLE_SERVER_SIDE_CURSORS": False,
     }
 

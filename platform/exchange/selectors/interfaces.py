@@ -62,6 +62,13 @@ def interfaces() -> dict[int, Interface]:
     return _cache.get()
 
 
+def interface_of(interface_id: int) -> Interface:
+    """One interface; read anew when this process has not seen it yet. Raises LookupError where there is none."""
+    if interface_id not in _cache.get():
+        interfaces_forget()
+    return _cache.get()[interface_id]
+
+
 def interfaces_forget() -> None:
     """Empty this process's memory."""
     _cache.read_at = float("-inf")
@@ -74,7 +81,7 @@ def _read() -> dict[int, Interface]:
             secret = unseal(key.sealed_secret, context=secret_context(key.interface_id, key.key_id))
         except SealBroken:
             # One insurer without a key must not stop the others: its own wishes end `could_not_build`.
-            logger.exception("key %s of interface %s cannot be opened", key.key_id, key.interface_id)
+            logger.error("key %s of interface %s cannot be opened", key.key_id, key.interface_id)
             continue
         keys.setdefault(key.interface_id, []).append((key.key_id, secret))
     grants: dict[int, dict[str, Any]] = {}

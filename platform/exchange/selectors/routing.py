@@ -21,6 +21,7 @@ class NoRoute(Problem):
     detail = "No insurer is connected for scheme {scheme} in region {region} on {on}."
     detail_zh = "险种 {scheme}、统筹区 {region} 在 {on} 没有已接入的保险方。"
     fix = "Check insurance.scheme and insurance.region; if they are right, ask the operators to add the route."
+    fix_zh = "请核对 insurance.scheme 和 insurance.region；如无误，请联系平台运营人员增加路由。"
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ def transaction_of(*, organisation_ids: Sequence[int], his_no: str) -> Transacti
     """One transaction by its natural key. Raises NotFound, also where it belongs to somebody else."""
     row = Transaction.objects.filter(organisation_id__in=organisation_ids, his_no=his_no).first()
     if row is None:
-        raise NotFound(noun="transaction", key=his_no)
+        raise NotFound(noun="transaction", noun_zh="交易", key=his_no)
     return row
 
 

@@ -18,7 +18,7 @@ from exchange.locks import bills_and_transactions_lock
 from exchange.messages import Reply
 from exchange.models import Call, Evidence, Transaction, Verdict
 from exchange.notices import verdicts_announce
-from exchange.selectors.interfaces import interfaces
+from exchange.selectors.interfaces import interface_of
 from exchange.selectors.transactions import money_wishes_of_bills
 from exchange.states import CallOutcome, EvidenceKind, OperationClass, TransactionState
 from exchange.verdicts import verdict_body, verdict_word
@@ -97,9 +97,14 @@ def transactions_overdue(*, transaction_ids: Sequence[UUID], now: datetime) -> d
     return {pk: str(row.state) for pk, row in rows.items()}
 
 
-def transaction_unreadable(*, result: CallResult, now: datetime) -> str:
-    """An outcome whose conclusion raised: keep it on the Call, leave the transaction in doubt, write no more."""
-    return calls_conclude(results=[result], now=now)[result.transaction_id]
+def transaction_unconcluded(*, result: CallResult, now: datetime) -> None:
+    """An outcome whose conclusion raised: the Call keeps it as it is, the transaction waits in doubt for a person."""
+    row = bills_and_transactions_lock([result.transaction_id])[result.transaction_id]
+    _outcomes_write([result], now=now)
+    if row.state == TransactionState.SENDING:
+        _doubt(row, "answer_not_worked", now=now)
+        evidence = _evidence(row, EvidenceKind.CALL_OUTCOME, result.reply.outcome, now=now, call_id=result.call_id)
+        endings_write([Ending(row, evidence, result.msgid)], now=now)
 
 
 def endings_write(endings: Sequence[Ending], *, now: datetime) -> None:
@@ -178,7 +183,7 @@ def _amounts_set(row: Transaction, reply: Reply) -> None:
     split = reply.split
     if split is None:
         return
-    insurer_code = interfaces()[row.interface_id].insurer_code
+    insurer_code = interface_of(row.interface_id).insurer_code
     row.fund_minor, row.account_minor = split.fund_minor, split.account_minor
     row.hospital_minor, row.cash_minor = split.hospital_minor, split.cash_minor
     row.settlement_no = split.settlement_no
@@ -199,7 +204,7 @@ def _posting(ending: Ending) -> PostingDraft:
     legs = [debit(f"receivable:{share['payer']}", money(share["amount_minor"])) for share in row.shares]
     legs += [debit("hospital_borne", money(row.hospital_minor)), debit("counter_cash", money(row.cash_minor))]
     return PostingDraft(
-        book=BookKey(row.organisation_id, interfaces()[row.interface_id].insurer_id),
+        book=BookKey(row.organisation_id, interface_of(row.interface_id).insurer_id),
         cause_kind="exchange.transaction",
         cause_id=row.pk,
         kind="settled",
@@ -236,7 +241,7 @@ _FINAL = (TransactionState.SUCCEEDED, TransactionState.REJECTED, TransactionStat
 
 
 def _names(row: Transaction) -> dict[str, str]:
-    interface = interfaces()[row.interface_id]
+    interface = interface_of(row.interface_id)
     return {"interface_code": interface.code, "insurer_code": interface.insurer_code}
 
 

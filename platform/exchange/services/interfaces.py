@@ -42,8 +42,9 @@ class InterfaceInvalid(Problem):
     status = 422
     title = "The interface cannot be set up like this"
     detail = "{explanation}"
-    detail_zh = "接口配置无效:{explanation}"
+    detail_zh = "接口配置无效：{explanation}"
     fix = "Correct the setting named and try again."
+    fix_zh = "请更正所指的设置后重试。"
 
 
 def interface_define(

@@ -34,30 +34,37 @@ class KeyReused(Problem):
     detail = "Idempotency-Key {key} was used for {his_no} with another body."
     detail_zh = "Idempotency-Key {key} 已用于 {his_no} 的另一请求。"
     fix = "Use a new key for every new request; repeat a request with its own key and the same body."
+    fix_zh = "每个新请求请使用新的 Idempotency-Key；重发时请使用原来的 Idempotency-Key 和原请求内容。"
 
 
 class HisNoReused(Conflict):
     code = "his_no_reused"
     title = "This his_no belongs to another wish"
     detail = "{his_no} exists with another body; its current verdict is in `transaction`."
-    detail_zh = "{his_no} 已存在且内容不同,其当前结果见 transaction。"
-    fix = "A his_no names one wish for ever. Use a new his_no for a new wish."
+    detail_zh = "{his_no} 已存在且内容不同，其当前结果见 transaction。"
+    fix = (
+        "If you meant to repeat, take the verdict in `transaction`. "
+        "A his_no names one wish for ever: a new wish needs a new one."
+    )
+    fix_zh = "如果只是重发，请以 transaction 中的结果为准。一个 his_no 永远只对应一笔交易，新交易请使用新的 his_no。"
 
 
 class BillBusy(Conflict):
     code = "bill_has_open_wish"
     title = "Another wish for this bill is under way"
     detail = "{other} for this bill has not ended; it is in `transaction`."
-    detail_zh = "该账单的交易 {other} 尚未结束,详见 transaction。"
+    detail_zh = "该账单的交易 {other} 尚未结束，详见 transaction。"
     fix = "Wait for its verdict. Do not settle the bill a second time."
+    fix_zh = "请等待该交易的结果，不要对同一账单再次结算。"
 
 
 class BillSettled(Conflict):
     code = "bill_already_settled"
     title = "This bill is settled already"
     detail = "{other} settled this bill; it is in `transaction`."
-    detail_zh = "该账单已由 {other} 结算,详见 transaction。"
+    detail_zh = "该账单已由 {other} 结算，详见 transaction。"
     fix = "To settle a further part of the bill, name a bill.batch_no that is not settled yet."
+    fix_zh = "如需结算该账单的其他部分，请填写尚未结算的 bill.batch_no。"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from exchange.envelopes import ENVELOPES
 from exchange.locks import transactions_lock
 from exchange.messages import PLATFORM_CODE, Facts, Outbound, Wish
 from exchange.models import Call, Transaction
-from exchange.selectors.interfaces import Interface, interfaces
+from exchange.selectors.interfaces import Interface, interface_of
 from exchange.services.conclude import Ending, endings_write
 from exchange.services.receive import body_context
 from exchange.states import CallKind, TransactionState
@@ -70,13 +70,12 @@ def transactions_arm(
     than the database thinks. Raises whatever building one of them raised: the caller then goes row by row.
     """
     rows = transactions_lock(transaction_ids)
-    known = interfaces()
     results: list[Armed | Waiting | Ended] = []
     to_arm: list[tuple[Transaction, Interface]] = []
     endings: list[Ending] = []
     for transaction_id in transaction_ids:
         row = rows[transaction_id]
-        interface = known[row.interface_id]
+        interface = interface_of(row.interface_id)
         if row.state != TransactionState.RECEIVED:
             results.append(Ended(transaction_id))
         elif interface.lane_paused and now < row.received_at + timedelta(seconds=settings.PATIENCE_SECONDS):

@@ -30,13 +30,15 @@ def answers_give(*, organisation_id: int, his_nos: Sequence[str], now: datetime)
     fresh: list[Verdict] = []
     for row in rows.values():
         told = known.get(row.pk)
-        if verdict_word(row) == VerdictWord.PENDING and (told is None or told["state"] != row.state):
+        # What was told last may be newer than the row: a final verdict that was just committed stands.
+        stale = told is None or (told["verdict"] == VerdictWord.PENDING and told["state"] != row.state)
+        if stale and verdict_word(row) == VerdictWord.PENDING:
             known[row.pk] = _body(row)
             fresh.append(_pending(row, known[row.pk], now=now))
     # Two readers may store the same `pending` at once: equal verdicts once.
     rows_insert(fresh, skip_existing=True)
     return [
-        known[rows[his_no].pk] if his_no in rows else NotFound(noun="transaction", key=his_no) for his_no in his_nos
+        known[rows[his_no].pk] if his_no in rows else NotFound(noun="transaction", noun_zh="交易", key=his_no) for his_no in his_nos
     ]
 
 

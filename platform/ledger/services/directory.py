@@ -25,8 +25,9 @@ class UnknownOrganisation(Problem):
     status = 422
     title = "No book can be opened"
     detail = "Organisation {organisation_id} does not exist, so it has no book."
-    detail_zh = "机构 {organisation_id} 不存在,无法开立账簿。"
+    detail_zh = "机构 {organisation_id} 不存在，无法开立账簿。"
     fix = "Create the organisation first."
+    fix_zh = "请先创建该机构。"
 
 
 @dataclass(frozen=True, slots=True)

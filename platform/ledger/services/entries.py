@@ -25,8 +25,9 @@ class PeriodClosed(Problem):
     status = 409
     title = "The day is closed"
     detail = "{explanation}"
-    detail_zh = "账期已关闭,不能再记账({explanation})。"
+    detail_zh = "账期已关闭，不能再记账（{explanation}）。"
     fix = "Book the correction today, with the value date of the day it belongs to."
+    fix_zh = "请在今日记更正账，起息日填写其所属日期。"
 
 
 class CauseConflict(Problem):
@@ -34,8 +35,9 @@ class CauseConflict(Problem):
     status = 409
     title = "Already posted, with other content"
     detail = "{kind} of {cause_kind} {cause_id} (episode {episode}) is already posted and says something else."
-    detail_zh = "{cause_kind} {cause_id} 的 {kind}(第 {episode} 次)已记账,且内容不同。"
+    detail_zh = "{cause_kind} {cause_id} 的 {kind}（第 {episode} 次）已记账，且内容不同。"
     fix = "Read the stored posting. What is posted never changes: mirror it and post anew under the next episode."
+    fix_zh = "请查看已有记账。已记账内容不可修改：请冲销后以下一次序重新记账。"
 
 
 class AlreadyMirrored(Problem):
@@ -45,6 +47,7 @@ class AlreadyMirrored(Problem):
     detail = "Posting {original_id} already has its mirror."
     detail_zh = "记账 {original_id} 已被冲销。"
     fix = "Nothing is left to undo."
+    fix_zh = "无需再冲销。"
 
 
 class LimitExceeded(Problem):
@@ -52,8 +55,9 @@ class LimitExceeded(Problem):
     status = 409
     title = "Beyond the limit"
     detail = "Account {account_id} would come to {after_minor} minor units, outside {floor_minor} to {limit_minor}."
-    detail_zh = "科目 {account_id} 将达到 {after_minor}(最小货币单位,含预留),超出 {floor_minor} 至 {limit_minor}。"
+    detail_zh = "科目 {account_id} 将达到 {after_minor}（最小货币单位，含预留），超出 {floor_minor} 至 {limit_minor}。"
     fix = "Wait until room is free, ask for less, or have the limit raised."
+    fix_zh = "请等待额度释放、减少金额，或申请提高额度。"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,9 @@ class AccountNotLimited(Problem):
     status = 422
     title = "This account carries no limit"
     detail = "Account {account} is not limited: it has no room to hold and no limit to set."
-    detail_zh = "科目 {account} 未设额度控制,不能预留,也不能设置额度。"
+    detail_zh = "科目 {account} 未设额度控制，不能预留，也不能设置额度。"
     fix = "Name a limited account of the chart."
+    fix_zh = "请填写科目表中设有额度控制的科目。"
 
 
 class HoldUnknown(Problem):
@@ -40,6 +41,7 @@ class HoldUnknown(Problem):
     detail = "There is no hold {hold_id}."
     detail_zh = "没有预留 {hold_id}。"
     fix = "Check the number of the hold."
+    fix_zh = "请核对预留编号。"
 
 
 class HoldConflict(Problem):
@@ -47,8 +49,9 @@ class HoldConflict(Problem):
     status = 409
     title = "Already held, with other content"
     detail = "{kind} of {cause_kind} {cause_id} (episode {episode}) already holds something else."
-    detail_zh = "{cause_kind} {cause_id} 的 {kind}(第 {episode} 次)已有不同内容的预留。"
+    detail_zh = "{cause_kind} {cause_id} 的 {kind}（第 {episode} 次）已有不同内容的预留。"
     fix = "Void the stored hold and place another under the next episode."
+    fix_zh = "请撤销已有预留，并以下一次序重新预留。"
 
 
 class HoldInvalid(Problem):
@@ -56,8 +59,9 @@ class HoldInvalid(Problem):
     status = 422
     title = "This cannot be held"
     detail = "A hold needs an amount above zero and a time to expire that lies ahead."
-    detail_zh = "预留金额必须大于零,到期时间必须晚于当前时间。"
+    detail_zh = "预留金额必须大于零，到期时间必须晚于当前时间。"
     fix = "Correct the amount or the time."
+    fix_zh = "请更正金额或到期时间。"
 
 
 class HoldResolved(Problem):
@@ -65,8 +69,9 @@ class HoldResolved(Problem):
     status = 409
     title = "The hold is gone"
     detail = "Hold {hold_id} is {state}: a hold is resolved once, and not after its time."
-    detail_zh = "预留 {hold_id} 的状态为 {state},预留只能处理一次,且不能在到期后使用。"
+    detail_zh = "预留 {hold_id} 的状态为 {state}，预留只能处理一次，且不能在到期后使用。"
     fix = "Place a new hold."
+    fix_zh = "请重新预留。"
 
 
 class HoldTooSmall(Problem):
@@ -74,8 +79,9 @@ class HoldTooSmall(Problem):
     status = 409
     title = "The hold does not cover the posting"
     detail = "Hold {hold_id} keeps {held_minor} minor units; the posting moves {posted_minor} on its account and side."
-    detail_zh = "预留 {hold_id} 为 {held_minor}(最小货币单位),记账在该科目同侧为 {posted_minor}。"
+    detail_zh = "预留 {hold_id} 为 {held_minor}（最小货币单位），记账在该科目同侧为 {posted_minor}。"
     fix = "Void the hold and place one of the new amount; post at least one unit against it."
+    fix_zh = "请撤销该预留并按新金额重新预留；使用预留记账时金额至少为一个最小货币单位。"
 
 
 def holds_place(*, drafts: Sequence[HoldDraft], now: datetime) -> list[Hold]:

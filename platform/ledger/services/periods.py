@@ -21,6 +21,7 @@ class PeriodNotOver(Problem):
     detail = "{last_day} is not over yet in {time_zone}."
     detail_zh = "{time_zone} 时区的 {last_day} 尚未结束。"
     fix = "Close it on the following day."
+    fix_zh = "请在次日关账。"
 
 
 def period_close(

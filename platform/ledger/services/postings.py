@@ -22,8 +22,9 @@ class UnbalancedPosting(Problem):
     status = 422
     title = "The legs do not balance"
     detail = "{kind} of {cause_kind} {cause_id}: {explanation}."
-    detail_zh = "{cause_kind} {cause_id} 的 {kind} 借贷不平:{explanation}。"
+    detail_zh = "{cause_kind} {cause_id} 的 {kind} 借贷不平：{explanation}。"
     fix = "Give at least two legs above zero whose debits and credits are equal in each currency."
+    fix_zh = "请至少填写两条大于零的分录，且每个币种借贷相等。"
 
 
 class OriginalUnknown(Problem):
@@ -31,8 +32,9 @@ class OriginalUnknown(Problem):
     status = 404
     title = "No such posting to undo"
     detail = "There is no posting {original_id} that can be mirrored: it is unknown, or a mirror itself."
-    detail_zh = "没有可冲销的记账 {original_id}:该记账不存在,或其本身就是冲销。"
+    detail_zh = "没有可冲销的记账 {original_id}：该记账不存在，或其本身就是冲销。"
     fix = "Name the original posting. What was undone by mistake is posted anew under the next episode."
+    fix_zh = "请填写原始记账。误冲销的内容请以下一次序重新记账。"
 
 
 def postings_write(*, drafts: Sequence[PostingDraft], now: datetime) -> list[Posting]:

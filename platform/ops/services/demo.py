@@ -41,6 +41,8 @@ class NotADemo(Problem):
     title = "This is no demo"
     detail = "The demo's world is set up only where MEDISETTLE_ENV is demo or test."
     detail_zh = "仅当 MEDISETTLE_ENV 为 demo 或 test 时才能建立演示数据。"
+    fix = "Set MEDISETTLE_ENV to demo or test, and only on a machine without real data."
+    fix_zh = "请仅在没有真实数据的机器上将 MEDISETTLE_ENV 设为 demo 或 test。"
 
 
 @dataclass(frozen=True, slots=True)
