@@ -14,7 +14,7 @@ from pathlib import Path
 from deploy.demo.detached import record_supervisor, report_ready, start_detached, stop_detached
 from deploy.demo.instance import Instance, PortTaken, choose_port, instance_folder
 from deploy.demo.table import demo_table
-from deploy.local.folders import FolderInUse, claimed, fresh, remove
+from deploy.local.folders import ROOT, FolderInUse, claimed, fresh, remove
 from deploy.local.processes import ProcessFailed, StopRequested, Supervisor, die_with_parent, stop_signals_raise
 
 
@@ -79,8 +79,9 @@ def _serve(folder: Path, port: int, report_to: int | None) -> None:
     with Supervisor(folder / "logs") as supervisor:
         instance = Instance(folder, port, supervisor)
         instance.start()
-        instance.publish()
-        print(f"\n{demo_table(instance.description, supervisor)}\n\nThe same is in {instance.description}")
+        published = instance.publish()
+        table = demo_table(instance.description, supervisor, profiles=instance.profiles)
+        print(f"\n{table}\n\nThe same is in {published.relative_to(ROOT)}")
         if report_to is None:
             print("Ctrl-C stops everything.")
         else:

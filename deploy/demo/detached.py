@@ -68,7 +68,7 @@ def stop_detached(asked_port: str | None) -> int:
     for folder, process_id in supervisors.items():
         os.kill(process_id, signal.SIGTERM)
         deadline = time.monotonic() + _STOP_SECONDS
-        while is_claimed(folder):
+        while is_claimed(folder) or _is_alive(process_id):
             if time.monotonic() > deadline:
                 print(
                     f"The demo in {folder} (process {process_id}) has not stopped within {_STOP_SECONDS:.0f} seconds."
@@ -77,6 +77,15 @@ def stop_detached(asked_port: str | None) -> int:
             time.sleep(0.1)
         print(f"Stopped the demo in {folder}.")
     return 0
+
+
+def _is_alive(process_id: int) -> bool:
+    """Whether the process runs. One that has ended and waits for its parent (state Z) does not."""
+    try:
+        status = Path(f"/proc/{process_id}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return not status.rpartition(")")[2].lstrip().startswith(("Z", "X"))
 
 
 def _detached_supervisor(folder: Path) -> int | None:

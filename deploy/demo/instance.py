@@ -61,7 +61,10 @@ def choose_port(asked: str | None) -> int:
     if asked:
         port = int(asked)
         if not ports.reserve(port, port + 1):
-            raise PortTaken(f"PORT={port}: {port} or {port + 1} is in use. Choose another, or leave PORT out.")
+            raise PortTaken(
+                f"PORT={port}: {port} or {port + 1} is in use (make demo-stop ends a detached demo). "
+                "Choose another, or leave PORT out."
+            )
         return port
     for port in range(FIRST_PORT, LAST_PORT + 1, 2):
         if ports.reserve(port, port + 1):
@@ -77,6 +80,7 @@ class Instance:
     def __init__(self, folder: Path, port: int, supervisor: Supervisor) -> None:
         self.folder = folder
         self.listener_ports = (port, port + 1)
+        self.profiles = {code: profile for code, profile, _ in INSURERS}
         self.description = folder / "demo.json"
         self._supervisor = supervisor
         self._environment: dict[str, str] = {}
@@ -102,14 +106,18 @@ class Instance:
             self._supervisor.start(self._listener(port))
         self._supervisor.confirm(_LIVED_SECONDS)
 
-    def publish(self) -> None:
-        """Copy the description to var/demo.json, unless that belongs to another instance that is running."""
+    def publish(self) -> Path:
+        """Copy the description to var/demo.json, unless that belongs to another instance that is running.
+
+        Returns the file in which this instance is described.
+        """
         if PUBLISHED.exists():
             base_url = str(json.loads(PUBLISHED.read_text()).get("base_url", ""))
             owner = instance_folder(urlsplit(base_url).port or 0)
             if owner != self.folder and is_claimed(owner):
-                return
+                return self.description
         write_private(PUBLISHED, self.description.read_text())
+        return PUBLISHED
 
     def play(self) -> int:
         """Play the stories against this instance. Returns 0 when the books agree."""

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from deploy.local.processes import Supervisor
 
 
-def demo_table(description: Path, supervisor: Supervisor) -> str:
-    """The text. `description` is the demo.json of docs/his-api.md."""
+def demo_table(description: Path, supervisor: Supervisor, *, profiles: Mapping[str, str]) -> str:
+    """The text. `description` is the demo.json of docs/his-api.md; `profiles` says which insurer plays which."""
     facts: dict[str, Any] = json.loads(description.read_text())
     base_url = str(facts["base_url"])
     processes = [(running.command.name, str(running.process.pid), str(running.log)) for running in supervisor.running]
     hospitals = [(h["code"], h["name"], h["client_key"]) for h in facts["hospitals"]]
-    insurers = [(i["code"], i["scheme"], i["region"], i["control_url"]) for i in facts["insurers"]]
+    insurers = [(i["code"], profiles[i["code"]], i["scheme"], i["region"], i["control_url"]) for i in facts["insurers"]]
     logins = [(base_url + entry["portal"], *_login(entry)) for entry in facts["logins"]]
     sections = [
         _section("Processes", ("name", "pid", "log"), processes),
         _section("Hospitals", ("code", "name", "client key"), hospitals),
-        _section("Insurers", ("code", "scheme", "region", "control"), insurers),
+        _section("Insurers", ("code", "profile", "scheme", "region", "control"), insurers),
         _section("Logins", ("portal", "user", "password", "role", "organisation", "second factor"), logins),
         f"Listeners: {'  '.join(facts['base_urls'])}",
     ]

@@ -8,7 +8,7 @@ import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from deploy.local.folders import FolderInUse, claimed, sweep, temporary
+from deploy.local.folders import VAR, FolderInUse, claimed, is_claimed, sweep, temporary
 from deploy.local.processes import Command, ProcessFailed, StopRequested, Supervisor, stop_signals_raise
 from deploy.local.servers import new_keys, start_servers
 
@@ -19,10 +19,13 @@ def main(arguments: list[str]) -> int:
     run = actions.add_parser("run", help="start PostgreSQL and Valkey, run COMMAND with their environment, stop them")
     run.add_argument("--folder", type=Path, help="keep the data here and use them again; default: thrown away")
     run.add_argument("command", nargs="+", metavar="COMMAND")
-    actions.add_parser("clean", help="remove the folders of instances that no longer run")
+    actions.add_parser("clean", help="remove the folders of instances that no longer run, and var/demo.json")
     options = parser.parse_args(arguments)
     if options.action == "clean":
         sweep("*")
+        # It describes the demo started last; of one that still runs its folder is still there.
+        if not any(is_claimed(folder) for folder in (*VAR.glob("demo-*"), *VAR.glob("story-*"))):
+            (VAR / "demo.json").unlink(missing_ok=True)
         return 0
     folder: AbstractContextManager[Path] = claimed(options.folder.resolve()) if options.folder else temporary("run")
     try:

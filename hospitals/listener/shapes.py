@@ -226,9 +226,8 @@ def _check_items(items: list[dict[str, Any]], total: int, currency: str) -> None
         rounded = exact.quantize(Decimal(1), rounding=ROUND_HALF_UP) if exact < 2 * LARGEST_MINOR else exact
         amount = item["amount_minor"]
         if abs(rounded - amount) > LINE_TOLERANCE_MINOR:
-            raise serializers.ValidationError(
-                {f"items[{index}].amount_minor": f"quantity x price is {exact.normalize():f}, amount_minor is {amount} (fen)"}
-            )
+            message = f"quantity x price is {exact.normalize():f}, amount_minor is {amount} (fen)"
+            raise serializers.ValidationError({f"items[{index}].amount_minor": message})
 
 
 class ShareShape(serializers.Serializer[Any]):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, Min, Q, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -16,7 +17,7 @@ from django.utils.translation import gettext
 from accounts.models import User
 from core.clock import database_now
 from exchange.models import Transaction
-from exchange.selectors.lanes import lane_links
+from exchange.selectors.lanes import LaneLink, lane_links
 from exchange.states import OperationClass, TransactionState
 from hospitals.portal.reading import UNCERTAIN, address_with, day_bounds, reader, transactions_of
 from portal.site import PortalSite
@@ -48,7 +49,8 @@ def home(site: PortalSite, request: HttpRequest) -> HttpResponse:
         "tiles": _tiles(site, user, today, uncertain),
         "uncertain": uncertain.order_by("state_at", "pk")[:OLDEST_ROWS],
         "uncertain_link": _link(site, state="uncertain"),
-        "lanes": lane_links(now=now),
+        "lanes": [(lane, _lane_state(lane)) for lane in lane_links(now=now)],
+        "window_seconds": _window_seconds(),
     }
     return site.show(request, "portals/hospital/home.html", context, title=gettext("Today"))
 
@@ -84,10 +86,10 @@ def _tiles(site: PortalSite, user: User, today: date, uncertain: QuerySet[Transa
             link=_link(site, state="uncertain"),
             icon="help",
             tone="wait" if doubts["count"] else "ok",
-            note=gettext("All days. We find out; do not settle these bills again."),
+            note=gettext("All days. Do not settle these bills again."),
             since=doubts["since"],
         ),
-        tile(TransactionState.SUCCEEDED, gettext("Settled"), "task_alt", "ok", gettext("The insurer holds them.")),
+        tile(TransactionState.SUCCEEDED, gettext("Settled"), "task_alt", "ok", gettext("The insurer confirmed them.")),
         tile(
             TransactionState.REJECTED,
             gettext("Refused"),
@@ -103,6 +105,16 @@ def _tiles(site: PortalSite, user: User, today: date, uncertain: QuerySet[Transa
             gettext("Nothing left the house. Try anew, or take cash."),
         ),
     ]
+
+
+def _lane_state(lane: LaneLink) -> str:
+    """The lane's state; `quiet` where no recent message of this hospital says how the insurer is."""
+    return "quiet" if lane.state == "open" and not lane.answered + lane.doubtful else lane.state
+
+
+def _window_seconds() -> int:
+    """How far back `exchange.breaker.lane_health` looks, in seconds."""
+    return round(settings.BREAKER["cool_seconds"] + max(settings.DEADLINE_SECONDS.values()))
 
 
 def _link(site: PortalSite, **parameters: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from accounts.models import User
 from core.clock import database_now
 from exchange.models import Transaction
-from exchange.states import OPERATION_CLASSES, TransactionState
+from exchange.states import OPEN, OPERATION_CLASSES, OperationClass, TransactionState
 from hospitals.portal.reading import (
     UNCERTAIN,
     address_with,
@@ -27,7 +27,8 @@ from hospitals.portal.reading import (
 from portal.labels import label
 from portal.site import PortalSite, term_of
 
-UNCERTAIN_CHOICE = "uncertain"
+# Choices of the state filter beside the states themselves.
+NOT_FINAL, UNCERTAIN_CHOICE, ANSWERED = "open", "uncertain", "answered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Wanted:
         return cls(
             term=term_of(request.GET.get("q")),
             day=day_of(request.GET.get("day")),
-            state=state if state in TransactionState.values or state == UNCERTAIN_CHOICE else "",
+            state=state if state in (*TransactionState.values, NOT_FINAL, UNCERTAIN_CHOICE, ANSWERED) else "",
             operation=operation if operation in OPERATION_CLASSES else "",
         )
 
@@ -59,8 +60,16 @@ class Wanted:
             begin, end = day_bounds(self.day)
             rows = rows.filter(received_at__gte=begin, received_at__lt=end)
         if self.state:
-            rows = rows.filter(state__in=UNCERTAIN if self.state == UNCERTAIN_CHOICE else [self.state])
+            rows = rows.filter(_in_state(self.state))
         return rows.filter(operation=self.operation) if self.operation else rows
+
+
+def _in_state(choice: str) -> Q:
+    """The rows of a choice. A question that succeeded counts as answered, as its badge says, not as settled."""
+    if choice in (ANSWERED, TransactionState.SUCCEEDED):
+        question = Q(operation_class=OperationClass.READS)
+        return Q(state=TransactionState.SUCCEEDED) & (question if choice == ANSWERED else ~question)
+    return Q(state__in={NOT_FINAL: OPEN, UNCERTAIN_CHOICE: UNCERTAIN}.get(choice, (choice,)))
 
 
 def transactions(site: PortalSite, request: HttpRequest) -> HttpResponse:
@@ -81,8 +90,12 @@ def transactions(site: PortalSite, request: HttpRequest) -> HttpResponse:
             *((title, address_with(parameters, day=day.isoformat()), wanted.day == day) for title, day in days),
             (gettext("All days"), address_with(parameters, day=""), wanted.day is None),
         ],
-        "states": [(UNCERTAIN_CHOICE, gettext("All that are in doubt"))]
-        + [(value, label("state", value)) for value in TransactionState.values],
+        "states": [
+            (NOT_FINAL, gettext("Not final (all kinds)")),
+            (UNCERTAIN_CHOICE, gettext("In doubt, being reversed or with a person")),
+            *((value, label("state", value)) for value in TransactionState.values),
+            (ANSWERED, label("answered", TransactionState.SUCCEEDED)),
+        ],
         "operations": [(value, label("operation", value)) for value in OPERATION_CLASSES],
     }
     return site.show(request, "portals/hospital/transactions.html", context, title=gettext("Transactions"))

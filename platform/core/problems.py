@@ -81,7 +81,12 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response:
 
 def problem_json(problem: Problem, *, trace_id: str) -> JsonResponse:
     """The same document outside DRF."""
-    return JsonResponse(problem.body(trace_id=trace_id), status=problem.status, content_type=CONTENT_TYPE)
+    return JsonResponse(
+        problem.body(trace_id=trace_id),
+        status=problem.status,
+        content_type=CONTENT_TYPE,
+        json_dumps_params={"ensure_ascii": False},
+    )
 
 
 def _summary(errors: list[dict[str, str]]) -> dict[str, object]:

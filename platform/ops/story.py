@@ -52,9 +52,12 @@ class Hospital:
 
     def __init__(self, *, code: str, client_key: str, base_urls: list[str]) -> None:
         self.code, self.client_key, self.base_urls = code, client_key, base_urls
+        self.posts = 0
 
     def post(self, wish: Mapping[str, Any], *, key: str | None = None) -> Told:
-        return self._ask("transactions", wish, {"Idempotency-Key": key or str(uuid4())}, listener=len(wish["his_no"]))
+        """Each post goes to the next listener."""
+        self.posts += 1
+        return self._ask("transactions", wish, {"Idempotency-Key": key or str(uuid4())}, listener=self.posts)
 
     def get(self, his_no: str) -> Told:
         return self._ask(f"transactions/{his_no}", None, {}, listener=1)
@@ -98,6 +101,7 @@ class Story:
     def __init__(self, demo: Mapping[str, Any], say: Say) -> None:
         self.demo, self.say = demo, say
         self.run = uuid4().hex[:8]
+        self.in_doubt = 0
         self.hospitals = [
             Hospital(code=entry["code"], client_key=entry["client_key"], base_urls=list(demo["base_urls"]))
             for entry in demo["hospitals"]
@@ -108,7 +112,7 @@ class Story:
         """Play all chapters. Raises StoryFailed at the first thing that is not as told."""
         for chapter in (self.settle, self.refuse, self.repeat, self.fall_silent, self.compare_books):
             chapter()
-        self.say("All books agree.")
+        self.say(f"All books agree; {self.in_doubt} fee(s) in doubt, named above.")
 
     def settle(self) -> None:
         self.say("1. Both hospitals settle with every insurer")
@@ -123,7 +127,7 @@ class Story:
                     )
                     self._expect(parts == amounts["total_minor"], "the parts make the total", told)
                     paid = Money(amounts["cash_minor"], amounts["currency"])
-                    self.say(f"   {told.body['his_no']} {insurer['code']}: {meaning:<18} patient pays {paid}")
+                    self.say(f"   {told.body['his_no']} {insurer['code']}: {meaning:<18} patient pays {paid!s:>12}")
 
     def refuse(self) -> None:
         self.say("2. The insurer refuses a person it does not know: nothing is held, and the cashier is told why")
@@ -156,7 +160,8 @@ class Story:
             self._expect(time.monotonic() < deadline, "it is held in doubt, not failed", told)
             time.sleep(0.2)
         self.say(
-            f"   {told.body['his_no']} is in doubt: not failed, not settled twice; finding out is the monitor's work"
+            f"   {told.body['his_no']} is in doubt: not failed, not settled twice; "
+            "finding out is the monitor's work (not built yet)"
         )
 
     def compare_books(self) -> None:
@@ -166,9 +171,12 @@ class Story:
             comparison = books_compare(interface_code=code, settlements=_control(insurer, "book")["settlements"])
             for difference in comparison.differences:
                 raise StoryFailed(f"{code}: {difference}")
+            self.in_doubt += len(comparison.in_doubt)
             doubt = ", ".join(comparison.in_doubt) or "none"
             owed = Money(comparison.receivable_minor)
-            self.say(f"   {code}: {comparison.settled} settlements equal, {owed} receivable, in doubt: {doubt}")
+            self.say(
+                f"   {code}: {comparison.settled:>3} settlements equal, {owed!s:>14} receivable, in doubt: {doubt}"
+            )
         proof = prove()
         if not proof.holds:
             raise StoryFailed("the ledger does not prove")
@@ -176,7 +184,7 @@ class Story:
 
     def _wish(self, hospital: Hospital, insurer: Mapping[str, Any], ending: str) -> dict[str, Any]:
         self.numbers += 1
-        his_no = f"{hospital.code}-{self.run}-{self.numbers:03d}" + "x" * (self.numbers % 2)
+        his_no = f"{hospital.code}-{self.run}-{self.numbers:03d}"
         return wish_of(his_no, ending=ending, insurer=insurer, total_minor=10000 + 37 * self.numbers)
 
     def _expect(self, holds: bool, what: str, told: Told) -> None:

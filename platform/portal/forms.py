@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import AuthenticationForm
@@ -19,9 +18,4 @@ class SignInForm(StaffSignInForm, AuthenticationForm):
         super().__init__(request, *args, **kwargs)
         # Django takes the label from the model's field, whose name is not translated.
         self.fields["username"].label = _("User name")
-
-    def get_invalid_login_error(self) -> ValidationError:
-        error: ValidationError = super().get_invalid_login_error()
-        if error.params and "username" in error.params:
-            error.params["username"] = _("user name")
-        return error
+        self.error_messages = {**self.error_messages, "invalid_login": _("User name or password is wrong.")}

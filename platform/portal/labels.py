@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.utils.functional import Promise
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
@@ -28,14 +30,14 @@ LABELS: dict[str, dict[str, tuple[Text, str]]] = {
         "SUCCEEDED": (_("Answered"), OK),
     },
     "verdict": {
-        "succeeded": (_("succeeded"), OK),
-        "rejected": (_("rejected"), BAD),
-        "not_sent": (_("not sent"), PLAIN),
-        "pending": (_("pending"), WAIT),
-        "abandoned": (_("abandoned: cash taken"), WAIT),
-        "reversed": (_("reversed"), PLAIN),
-        "cancelled": (_("cancelled"), PLAIN),
-        "stands": (_("stands"), PLAIN),
+        "succeeded": (_("Succeeded"), OK),
+        "rejected": (_("Refused"), BAD),
+        "not_sent": (_("Not sent"), PLAIN),
+        "pending": (_("Result not known yet"), WAIT),
+        "abandoned": (_("Abandoned: cash taken"), WAIT),
+        "reversed": (_("Reversed"), PLAIN),
+        "cancelled": (_("Cancelled"), PLAIN),
+        "stands": (_("The settlement stands"), PLAIN),
     },
     "operation": {
         "eligibility": (_("Eligibility"), PLAIN),
@@ -81,6 +83,7 @@ LABELS: dict[str, dict[str, tuple[Text, str]]] = {
         "slow": (_("Slow"), WAIT),
         "broken": (_("Not answering"), BAD),
         "paused": (_("Paused"), PLAIN),
+        "quiet": (_("No recent messages"), PLAIN),
     },
     "account": {
         "receivable": (_("Receivable"), PLAIN),
@@ -92,6 +95,9 @@ LABELS: dict[str, dict[str, tuple[Text, str]]] = {
     },
     "posting": {
         "settled": (_("Settled"), PLAIN),
+    },
+    "actor": {
+        "exchange": (_("Platform"), PLAIN),
     },
     "role": {
         "hospital_cashier": (_("Cashier"), PLAIN),
@@ -106,6 +112,27 @@ LABELS: dict[str, dict[str, tuple[Text, str]]] = {
     },
 }
 
+_WAIT_AND_LOOK = _("Do not settle this bill again; look here later.")
+_ASK_INSURER = _(
+    "Do not settle this bill again; look here later. This version does not find out by itself yet: "
+    "ask the insurer, or wait for the next release's monitor."
+)
+_OPERATORS = _("Give the trace id to the platform's operators.")
+# What the hospital's people do about a reason. `exchange.reasons` tells the programmers of the HIS.
+STAFF_FIXES: dict[str, Text] = {
+    "waiting_for_insurer": _WAIT_AND_LOOK,
+    "insurer_did_not_answer": _ASK_INSURER,
+    "answer_not_trusted": _ASK_INSURER,
+    "answer_not_worked": _("Do not settle this bill again. Give the trace id to the platform's operators."),
+    "refused_by_insurer": _("Read the insurer's words, mend the cause, then settle the bill anew."),
+    "connection_failed": _("Settle the bill anew, or take cash: the insurer holds nothing."),
+    "dropped_before_sending": _("Settle the bill anew."),
+    "lane_broken": _("Take cash or wait: Today shows when the insurer answers again."),
+    "lane_paused": _("Take cash, or wait until the operators resume it; then settle the bill anew."),
+    "could_not_build": _OPERATORS,
+    "no_answer_nothing_at_stake": _("Ask again."),
+}
+
 
 def label(kind: str, code: object) -> Text:
     """The word for a code; the code itself where there is none."""
@@ -117,10 +144,27 @@ def tone(kind: str, code: object) -> str:
 
 
 def reason_told(reason_code: str) -> tuple[str, str]:
-    """What happened and who must do what, in the reader's language, from `code` or `code:explanation`."""
+    """What happened and what the staff do now, in the reader's language, from `code` or `code:explanation`."""
     code, _colon, explanation = reason_code.partition(":")
     if code not in REASONS:
         return code, ""
-    detail, detail_zh, fix = REASONS[code]
+    detail, detail_zh, _programmers_fix = REASONS[code]
     sentence = detail_zh if (get_language() or "").startswith("zh") else detail
-    return sentence.format(explanation=gettext(explanation) if explanation else ""), gettext(fix)
+    return sentence.format(explanation=_explained(explanation)), str(STAFF_FIXES.get(code, _OPERATORS))
+
+
+def word_told(word: str) -> str:
+    """A reason's sentence or an outcome's label, for the records that name either; empty for anything else."""
+    if word.partition(":")[0] in REASONS:
+        return reason_told(word)[0]
+    return str(label("outcome", word)) if word in LABELS["outcome"] else ""
+
+
+def _explained(explanation: str) -> str:
+    """Why an answer is not trusted, as the exchange wrote it down."""
+    status = re.fullmatch(r"HTTP status (\d+)", explanation)
+    if status:
+        return f"{gettext('HTTP status')} {status[1]}"
+    if explanation.startswith("sending raised "):
+        return gettext("sending failed inside the platform")
+    return gettext(explanation) if explanation else ""

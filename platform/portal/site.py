@@ -179,8 +179,9 @@ class PortalSite(UnfoldAdminSite):
         if self.has_permission(request) and isinstance(request.user, User):
             organisation = request.user.organisation
             name = organisation.name_zh if request_language(request).startswith("zh") else organisation.name
-            roles = ", ".join(str(label("role", role)) for role in request.user.roles)
+            roles = ", ".join(str(label("role", role)) for role in Role if request.user.has_role(role))
             context["site_subheader"] = name
+            # Without any link the shell would offer a change of password, which has no page yet.
             context["account_links"] = [{"title": roles, "link": reverse(f"{self.name}:index")}]
         return context
 

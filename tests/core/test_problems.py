@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from importlib import import_module
 
 import pytest
 from django.db import OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 
-import accounts.services
 from core.errors import Forbidden, InternalError, NotFound, Problem
 from core.problems import CONTENT_TYPE, as_problem, problem_json, problem_response
+from deploy.local.folders import ROOT
+from exchange.reasons import FIXES_ZH, REASONS, reason
 
-MEMBERS = {"type", "title", "status", "code", "detail", "detail_zh", "fix", "trace_id"}
+MEMBERS = {"type", "title", "status", "code", "detail", "detail_zh", "fix", "fix_zh", "trace_id"}
 
 
 def all_problems(base: type[Problem] = Problem) -> Iterator[type[Problem]]:
@@ -31,13 +34,43 @@ def test_a_problem_has_all_members_and_its_extra_ones() -> None:
     assert body["trace_id"] == "t1"
 
 
+def load_all_problems() -> None:
+    """Import every module of ours that defines one: only then the walk below meets them all."""
+    for base, room in ((ROOT / "platform", "."), (ROOT, "hospitals"), (ROOT, "insurers")):
+        for path in (base / room).rglob("*.py"):
+            if re.search(r"^class \w+\((?:Problem|Conflict)\):", path.read_text(), re.MULTILINE):
+                import_module(".".join(path.relative_to(base).with_suffix("").parts))
+
+
+load_all_problems()
+
+
+def is_chinese(sentence: str) -> bool:
+    """It has Chinese words, and outside of what is filled in no half-width stop or comma between them."""
+    words = re.sub(r"{[^}]*}", "", sentence)
+    return bool(re.search("[\u4e00-\u9fff]", words)) and not re.search("[\u4e00-\u9fff][,;:.()]", words)
+
+
 @pytest.mark.parametrize("problem", list(all_problems()), ids=lambda problem: problem.__name__)
-def test_each_problem_speaks_chinese_and_has_a_fix(problem: type[Problem]) -> None:
-    assert accounts.services
+def test_each_problem_says_in_both_languages_what_to_do(problem: type[Problem]) -> None:
     assert 400 <= problem.status < 600
+    assert is_chinese(problem.detail_zh), problem.detail_zh
+    assert is_chinese(problem.fix_zh), problem.fix_zh
     assert problem.fix
-    chinese = any("\u4e00" <= letter <= "\u9fff" for letter in problem.detail_zh)
-    assert chinese or problem.detail_zh.startswith("{"), problem.detail_zh
+    assert ("fix" in vars(problem)) == ("fix_zh" in vars(problem)), "one language has a fix of its own"
+
+
+@pytest.mark.parametrize("code", REASONS)
+def test_each_reason_says_in_both_languages_what_to_do(code: str) -> None:
+    told = reason(code, explanation="x")
+    assert is_chinese(told["detail_zh"]), told
+    assert is_chinese(told["fix_zh"]), told
+    assert set(FIXES_ZH) == set(REASONS)
+
+
+def test_no_reason_names_what_is_not_offered() -> None:
+    for code in REASONS:
+        assert not re.search(r"retry_of|GET lanes|We find out", reason(code)["fix"]), code
 
 
 def test_codes_are_given_once() -> None:
@@ -76,6 +109,22 @@ def test_wrong_fields_are_listed_with_their_paths() -> None:
         {"field": "items[1].amount_minor", "message": "too big"},
         {"field": "total_minor", "message": "missing"},
     ]
+
+
+def test_the_sentence_names_three_errors_and_counts_the_rest() -> None:
+    error = exceptions.ValidationError({name: ["is wrong"] for name in "abcde"})
+    body = as_problem(error).body(trace_id="t")
+    assert body["detail"].endswith("a: is wrong; b: is wrong; c: is wrong; and 2 more, see errors")
+    assert body["detail_zh"] == "有 5 个字段不符合要求：a、b、c 等，详见 errors。"
+
+
+def test_the_chinese_sentence_names_the_fields_only() -> None:
+    body = as_problem(exceptions.ValidationError({"total_minor": ["is needed"]})).body(trace_id="t")
+    assert body["detail_zh"] == "有 1 个字段不符合要求：total_minor，详见 errors。"
+
+
+def test_what_is_not_found_has_a_chinese_name() -> None:
+    assert NotFound(noun="lane", noun_zh="通道", key="X").text("detail_zh") == "本机构没有通道 X。"
 
 
 def test_braces_in_what_the_caller_sent_do_no_harm() -> None:

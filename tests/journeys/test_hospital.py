@@ -13,7 +13,18 @@ from tests.world import CREDENTIAL, ID_NO, NAME, PASSWORD, PHONE, World
 
 pytestmark = pytest.mark.xdist_group("browser")
 DESKTOP: ViewportSize = {"width": 1440, "height": 900}
-SIZES: dict[str, ViewportSize] = {"desktop": DESKTOP, "tablet": {"width": 820, "height": 1180}}
+SIZES: dict[str, ViewportSize] = {
+    "desktop": DESKTOP,
+    "laptop": {"width": 1280, "height": 800},
+    "tablet": {"width": 820, "height": 1180},
+    "phone": {"width": 390, "height": 844},
+}
+
+
+# Tables of the first page that are wider than their place.
+CUT_OFF = (
+    "[...document.querySelectorAll('.ms-scroll:has(.ms-stack)')].filter(e => e.scrollWidth > e.clientWidth).length"
+)
 
 
 def sign_in(page: Page, site_url: str, username: str = "chen") -> None:
@@ -38,7 +49,7 @@ def test_a_cashier_follows_a_fee_to_the_insurer_and_back(browser: Browser, site_
 
     page.click("text=A-SHARED")
     expect(page.locator(".ms-path li")).to_have_count(5)
-    expect(page.locator(".ms-path")).to_contain_text("succeeded")
+    expect(page.locator(".ms-path")).to_contain_text("Succeeded")
     call = page.locator("details.ms-call").last
     expect(call).to_contain_text("X-MS-Signature")
     expect(call).to_contain_text('"settlement_no"')
@@ -85,6 +96,8 @@ def test_every_page_fits_its_window_in_both_languages(browser: Browser, site_url
             page.goto(f"{site_url}/hospital/{address}")
             picture(page, f"{name}-{locale}-{size}")
             assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size]["width"], (name, size)
+            assert page.locator("#nav-sidebar").is_visible() == (size in ("desktop", "laptop")), (name, size)
+            assert page.evaluate(CUT_OFF) == 0, (name, size)
         assert watch.complaints == []
         page.close()
 

@@ -38,7 +38,8 @@ def answers_give(*, organisation_id: int, his_nos: Sequence[str], now: datetime)
     # Two readers may store the same `pending` at once: equal verdicts once.
     rows_insert(fresh, skip_existing=True)
     return [
-        known[rows[his_no].pk] if his_no in rows else NotFound(noun="transaction", noun_zh="交易", key=his_no) for his_no in his_nos
+        known[rows[his_no].pk] if his_no in rows else NotFound(noun="transaction", noun_zh="交易", key=his_no)
+        for his_no in his_nos
     ]
 
 

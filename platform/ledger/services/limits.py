@@ -22,8 +22,7 @@ class LimitBelowBalance(Problem):
     title = "The account is already beyond this limit"
     detail = "{account} stands at {balance_minor} minor units, with {held_up_minor} held up and {held_down_minor} down."
     detail_zh = (
-        "科目 {account} 余额 {balance_minor}（最小货币单位），"
-        "预留增加 {held_up_minor}、减少 {held_down_minor}。"
+        "科目 {account} 余额 {balance_minor}（最小货币单位），预留增加 {held_up_minor}、减少 {held_down_minor}。"
     )
     fix = "To stop new drawings set the limit to balance plus holds; lower it again as they come back."
     fix_zh = "如需停止新的占用，请将额度设为余额加预留；待款项收回后再下调。"

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
 from core.money import Money
-from portal.labels import LABELS, reason_told
+from portal.labels import LABELS, reason_told, word_told
 from portal.labels import label as label_of
 from portal.labels import tone as tone_of
 
@@ -104,6 +104,12 @@ def reason_detail(reason_code: str) -> str:
 @register.filter
 def reason_fix(reason_code: str) -> str:
     return reason_told(reason_code)[1]
+
+
+@register.filter
+def told(word: str) -> str:
+    """The words for a reason or outcome that a record names; empty for what is neither, such as a message's id."""
+    return word_told(word)
 
 
 @register.simple_tag

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from tests.live import Answer, LiveStack
 
-MEMBERS = ("type", "title", "code", "detail", "detail_zh", "fix", "trace_id")
+MEMBERS = ("type", "title", "code", "detail", "detail_zh", "fix", "fix_zh", "trace_id")
 TABLES = (
     "exchange_transaction",
     "exchange_bill",

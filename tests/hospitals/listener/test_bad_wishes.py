@@ -136,6 +136,22 @@ def test_it_names_the_field_that_is_wrong(stack: LiveStack, change: Change, fiel
     assert field in [error["field"] for error in answer.body["errors"]], answer.body["errors"]
 
 
+# What is changed in a good wish, and what the message says.
+MESSAGES: list[tuple[Change, str]] = [
+    (lines(4000, 5999), "the lines sum to 9999, total_minor is 10000 (fen)"),
+    (priced("1", unit_price="99.98"), "quantity x price is 9998, amount_minor is 10000 (fen)"),
+    (top(operation="gift"), "must be one of eligibility, presettle, settle"),
+    (member("visit", kind="tea"), "must be one of outpatient, inpatient, emergency, pharmacy"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), MESSAGES)
+def test_the_message_says_what_would_be_right(stack: LiveStack, change: Change, message: str) -> None:
+    wish = stack.wish()
+    change(wish)
+    assert [error["message"] for error in stack.post(wish).body["errors"]] == [message]
+
+
 def written(stack: LiveStack, old: str, new: str) -> bytes:
     """A good wish as JSON text in which `old` is replaced."""
     text = json.dumps(stack.wish())

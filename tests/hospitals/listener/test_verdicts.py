@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -40,13 +41,32 @@ def test_what_is_told_is_what_is_stored(
     assert stack.get(wish["his_no"], listener=1).body == answer.body
 
 
+def test_a_stored_answer_comes_in_the_order_of_its_shape(stack: LiveStack) -> None:
+    wish = stack.wish()
+    for body in (
+        stack.post(wish).body,
+        stack.get(wish["his_no"]).body,
+        stack.post({**wish, "x": 1}, key=uuid4().hex).body["transaction"],
+    ):
+        assert list(body) == [
+            *("id", "his_no", "operation", "verdict", "state", "amounts", "self_payment", "bill", "insurer", "reason"),
+            *("acknowledged", "trace_id"),
+        ]
+        assert list(body["amounts"]) == [
+            *("total_minor", "fund_minor", "account_minor", "hospital_minor", "cash_minor", "currency", "shares"),
+            "warning",
+        ]
+        assert list(body["amounts"]["shares"][0]) == ["payer", "insurer", "amount_minor"]
+        assert list(body["insurer"]) == ["code", "interface", "settlement_no", "msgid"]
+
+
 @pytest.mark.parametrize(("ending", "insurer_code"), [("9001", "not_insured"), ("9006", "cap_reached")])
 def test_a_refusal_is_a_verdict_with_its_reason(stack: LiveStack, ending: str, insurer_code: str) -> None:
     wish = stack.wish(ending=ending)
     answer = stack.post(wish)
     assert (answer.status, answer.verdict, answer.body["amounts"]) == (200, "rejected", None)
     assert answer.body["reason"]["insurer_code"] == insurer_code
-    assert all(answer.body["reason"][name] for name in ("code", "detail", "detail_zh", "fix"))
+    assert all(answer.body["reason"][name] for name in ("code", "detail", "detail_zh", "fix", "fix_zh"))
     assert stored(stack, wish["his_no"])[-1] == ("rejected", answer.body)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from zoneinfo import ZoneInfo
 
@@ -9,8 +10,10 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from core.clock import database_now
+from exchange.reasons import REASONS
 from hospitals.portal import reading
 from tests.hospitals.portal.conftest import SignIn
 from tests.world import CREDENTIAL, ID_NO, NAME, PASSWORD, PHONE, World
@@ -38,11 +41,26 @@ def test_the_home_page_counts_what_happened_today(settled_world: World, signed_i
     assert "Slow" in shown
 
 
+def test_a_link_without_recent_messages_is_not_called_open(
+    settled_world: World, signed_in: SignIn, settings: Settings
+) -> None:
+    client = signed_in("chen")
+    window = settings.BREAKER["cool_seconds"] + max(settings.DEADLINE_SECONDS.values())
+    assert f"Judged by your own messages of the last {round(window)} seconds" in page(client, "")
+    settings.BREAKER = {**settings.BREAKER, "cool_seconds": -max(settings.DEADLINE_SECONDS.values())}
+    shown = page(client, "")
+    assert "No recent messages" in shown
+    assert "Settle as usual" not in shown
+
+
 def test_the_list_is_filtered_by_day_state_and_operation(settled_world: World, signed_in: SignIn) -> None:
     client = signed_in("bai")
     today = database_now().astimezone(ZoneInfo(settled_world.hospital.time_zone)).date().isoformat()
     assert len(his_numbers(client, "")) == 6
     assert his_numbers(client, "?state=uncertain") == ["A-DOUBT"]
+    assert his_numbers(client, "?state=open") == ["A-DOUBT"]
+    assert his_numbers(client, "?state=answered") == ["A-TRIAL"]
+    assert "A-TRIAL" not in his_numbers(client, "?state=SUCCEEDED")
     assert his_numbers(client, "?state=NOT_SENT") == ["A-UNSENT"]
     assert his_numbers(client, "?operation=presettle") == ["A-TRIAL"]
     assert his_numbers(client, "?day=1999-01-01") == []
@@ -108,11 +126,45 @@ def test_each_ending_says_why_and_what_to_do(settled_world: World, signed_in: Si
     client = signed_in("chen")
     endings = {
         "A-REFUSED": "The insurer refused; it holds nothing.",
-        "A-DOUBT": "Do not send a new settlement.",
+        "A-DOUBT": "Do not settle this bill again; look here later.",
         "A-UNSENT": "nothing was sent",
     }
     for his_no, words in endings.items():
         assert words in page(client, f"transactions/{settled_world.transactions[his_no]}/")
+
+
+def test_no_page_shows_a_list_or_a_code_of_ours(settled_world: World, signed_in: SignIn) -> None:
+    client = signed_in("chen")
+    keys = settled_world.transactions.values()
+    for address in ("", "transactions/", "messages/", *(f"transactions/{key}/" for key in keys)):
+        answer = client.get(f"/hospital/{address}")
+        if answer.status_code == 404:
+            continue  # The other hospital's.
+        # What the HIS was told and what went over the wire is shown as it was.
+        shown = html.unescape(re.sub(r"<pre.*?</pre>", "", answer.content.decode(), flags=re.DOTALL))
+        assert '[, "' not in shown
+        assert "Cashier" in shown
+        words = re.sub(r"<[^>]+>", " ", shown)
+        for code in (*REASONS, "DONE", "REFUSED", "UNKNOWN"):
+            assert not re.search(rf"(?<!A-)\b{code}\b", words), (address, code)
+        assert "told yet" not in words
+
+
+def test_a_wrong_password_is_said_once(settled_world: World) -> None:
+    wrong = Client().post("/hospital/login/", {"username": "chen", "password": "wrong"}).content.decode()
+    assert wrong.count("User name or password is wrong.") == 1
+    assert wrong.count('role="alert"') == 1
+    assert "errornote" not in wrong
+
+
+def test_signing_in_leads_to_the_page_that_was_asked_for(settled_world: World) -> None:
+    client = Client()
+    asked = client.get("/hospital/messages/")
+    shown = client.get(asked.headers["Location"]).content.decode()
+    form = shown[shown.index('id="login-form"') :]
+    target = re.findall(r'name="next" value="([^"]*)"', form)[0]
+    answer = client.post("/hospital/login/", {"username": "chen", "password": PASSWORD, "next": target})
+    assert answer.headers["Location"] == "/hospital/messages/"
 
 
 def test_staff_pages_carry_the_policy_and_stay_out_of_caches(settled_world: World, signed_in: SignIn) -> None:

@@ -1,4 +1,4 @@
-// What the shell adds in the browser: copying an id, and a text size that the device remembers.
+// What the shell adds in the browser: copying an id, a text size that the device remembers, the side bar on laptops.
 (() => {
   const SIZES = ["100%", "112.5%", "125%"];
   const KEY = "medisettle.text-size";
@@ -10,6 +10,27 @@
 
   const remembered = Number(localStorage.getItem(KEY) || 0);
   if (remembered > 0 && remembered < SIZES.length) sizeSet(remembered);
+
+  // Unfold opens its side bar above 1280 px only, which is the width of many laptops.
+  const SIDEBAR_FROM_PX = 1024;
+
+  function sidebarWanted() {
+    return window.innerWidth >= SIDEBAR_FROM_PX && localStorage.getItem("sidebarOpen") !== "0";
+  }
+
+  document.addEventListener("alpine:init", () => {
+    const shellTheme = window.theme;
+    window.theme = (...given) => {
+      const data = shellTheme(...given);
+      data.sidebarOpen = sidebarWanted();
+      data.sidebarToggle = function () {
+        this.sidebarOpen = !this.sidebarOpen;
+        if (window.innerWidth >= SIDEBAR_FROM_PX) localStorage.setItem("sidebarOpen", this.sidebarOpen ? "1" : "0");
+      };
+      data.themeBindings["x-resize.window"] = function () { this.sidebarOpen = sidebarWanted(); };
+      return data;
+    };
+  });
 
   async function copy(text) {
     if (navigator.clipboard && window.isSecureContext) return navigator.clipboard.writeText(text);
