@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import datetime
 from typing import Any
 
@@ -101,6 +102,8 @@ def _user(function: str, argument: str | int, *, only_live: bool = False) -> Use
     *values, kind, suspended_at, sees = row
     names = [name.strip() for name in _COLUMNS.split(",")][: len(values)]
     user = User.from_db("default", names, values)
+    # A plain statement brings JSON as text, in which a role would be found inside a longer one.
+    user.roles = json.loads(user.roles)
     user.organisations_seen = EVERYTHING if kind == OrganisationKind.PLATFORM else list(sees)
     user.is_stopped = suspended_at is not None or not user.is_active
     return None if only_live and user.is_stopped else user

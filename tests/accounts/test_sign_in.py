@@ -17,6 +17,7 @@ from accounts import backends
 from accounts.backends import LOCKED_UNTIL, StaffBackend
 from accounts.models import AuditEntry, User
 from accounts.services import organisation_suspend, user_deactivate
+from accounts.states import Role
 from tests.accounts.conftest import NOW, PASSWORD, Cast
 from tests.roles import as_role, rows
 
@@ -181,3 +182,12 @@ def test_the_page_says_that_signing_in_is_locked_and_until_when(cast: Cast, sett
         page = client.post("/sign-in", {"username": "chen", "password": PASSWORD}).content.decode()
     assert "Signing in is locked until" in page
     assert connection.in_atomic_block
+
+
+def test_a_signed_in_user_has_whole_roles_and_not_parts_of_words(cast: Cast) -> None:
+    with as_role("app"):
+        user = StaffBackend().get_user(cast.cashier.pk)
+    assert user is not None
+    assert user.roles == ["hospital_cashier"]
+    assert user.has_role(Role.HOSPITAL_CASHIER)
+    assert not user.has_role(Role.HOSPITAL_BACK_OFFICE)

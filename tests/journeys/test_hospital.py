@@ -80,6 +80,8 @@ def test_the_command_palette_finds_a_message(browser: Browser, site_url: str, se
     page = browser.new_page(locale="en-US", viewport=DESKTOP)
     sign_in(page, site_url)
     msgid = settled_world.answer("A-REFUSED")["insurer"]["msgid"]
+    # The key is heard once the page's scripts have run.
+    page.wait_for_url(f"{site_url}/hospital/")
     page.keyboard.press("Control+k")
     page.locator("#search-input-command").press_sequentially(msgid)
     expect(page.locator("#command-results")).to_contain_text("A-REFUSED")
