@@ -33,17 +33,31 @@ def test_an_item_that_cannot_be_stored_leaves_its_neighbours_alone() -> None:
     assert isinstance(results[2], ValueError)
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_a_lost_database_is_not_asked_once_more_for_each_item() -> None:
     asked: list[int] = []
 
     def work(items: list[Item], now: datetime) -> Sequence[str]:
         asked.append(len(items))
-        raise OperationalError("the server closed the connection")
+        rows("SELECT pg_terminate_backend(pg_backend_pid())")
+        raise AssertionError("the connection is gone by now")
 
     results = _by_organisation([(1, "a"), (1, "b"), (1, "c")], owner, work)
     assert all(isinstance(result, OperationalError) for result in results)
     assert asked == [3]
+
+
+@pytest.mark.django_db
+def test_a_statement_over_its_time_fails_its_own_item_only() -> None:
+    def work(items: list[Item], now: datetime) -> Sequence[str]:
+        if any(name == "b" for _, name in items):
+            rows("SET LOCAL statement_timeout = '20ms'")
+            rows("SELECT pg_sleep(5)")
+        return [name for _, name in items]
+
+    first, second, third = _by_organisation([(1, "a"), (1, "b"), (1, "c")], owner, work)
+    assert (first, third) == ("a", "c")
+    assert isinstance(second, OperationalError)
 
 
 @pytest.mark.django_db
