@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import traceback
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 
 FRAMES = 4
+# SQLSTATE classes: connection exceptions, and the server's own end (PostgreSQL manual, appendix A).
+LOST = ("08", "57P")
 
 
 def fault_told(error: BaseException) -> str:
@@ -22,12 +24,12 @@ def fault_told(error: BaseException) -> str:
 
 
 def database_lost(error: BaseException) -> bool:
-    """Whether this thread's connection is gone, so that nothing more can be done with it.
+    """Whether the connection is gone, so that nothing more can be done with it.
 
     A lock that was waited for too long, a deadlock or a statement over its time are errors of one statement: the
-    connection lives, and other rows can go on.
+    connection lives, and other rows can go on. They come with a code of the server; a line that broke comes without.
     """
-    if isinstance(error, InterfaceError):
-        return True
-    gone = connection.connection is None or connection.connection.closed or connection.connection.broken
-    return isinstance(error, OperationalError) and bool(gone)
+    if not isinstance(error, OperationalError):
+        return isinstance(error, InterfaceError)
+    code = getattr(error.__cause__, "sqlstate", None)
+    return code is None or code.startswith(LOST)

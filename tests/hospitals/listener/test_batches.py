@@ -40,7 +40,7 @@ def test_a_lost_database_is_not_asked_once_more_for_each_item() -> None:
     def work(items: list[Item], now: datetime) -> Sequence[str]:
         asked.append(len(items))
         # The tests' login may end a connection, the role it has taken may not.
-        rows("RESET ROLE")
+        rows("SET ROLE NONE")
         rows("SELECT pg_terminate_backend(pg_backend_pid())")
         raise AssertionError("the connection is gone by now")
 
