@@ -17,8 +17,8 @@ from exchange.kinds import SEND
 from exchange.models import Bill, IdempotencyKey, Transaction
 from exchange.persons import person_index_of
 from exchange.selectors.routing import RouteRule, route_find
-from exchange.selectors.transactions import answers_of
-from exchange.services.receive import BillBusy, BillSettled, HisNoReused, KeyReused, body_context
+from exchange.selectors.transactions import answers_of, body_context
+from exchange.services.receive import BillBusy, BillSettled, HisNoReused, KeyReused
 from exchange.states import OPEN, OPERATION_CLASSES, OperationClass, TransactionState
 from journal.handlers import FIRST_SEND
 from journal.models import Job

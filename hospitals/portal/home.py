@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Count, Min, Q, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -16,6 +15,7 @@ from django.utils.translation import gettext
 
 from accounts.models import User
 from core.clock import database_now
+from exchange.breaker import window_seconds
 from exchange.models import Transaction
 from exchange.selectors.lanes import LaneLink, lane_links
 from exchange.states import OperationClass, TransactionState
@@ -50,7 +50,7 @@ def home(site: PortalSite, request: HttpRequest) -> HttpResponse:
         "uncertain": uncertain.order_by("state_at", "pk")[:OLDEST_ROWS],
         "uncertain_link": _link(site, state="uncertain"),
         "lanes": [(lane, _lane_state(lane)) for lane in lane_links(now=now)],
-        "window_seconds": _window_seconds(),
+        "window_seconds": round(window_seconds()),
     }
     return site.show(request, "portals/hospital/home.html", context, title=gettext("Today"))
 
@@ -110,11 +110,6 @@ def _tiles(site: PortalSite, user: User, today: date, uncertain: QuerySet[Transa
 def _lane_state(lane: LaneLink) -> str:
     """The lane's state; `quiet` where no recent message of this hospital says how the insurer is."""
     return "quiet" if lane.state == "open" and not lane.answered + lane.doubtful else lane.state
-
-
-def _window_seconds() -> int:
-    """How far back `exchange.breaker.lane_health` looks, in seconds."""
-    return round(settings.BREAKER["cool_seconds"] + max(settings.DEADLINE_SECONDS.values()))
 
 
 def _link(site: PortalSite, **parameters: str) -> str:

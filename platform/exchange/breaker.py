@@ -55,6 +55,11 @@ class LaneHealth:
         return "slow" if self.doubtful else "open"
 
 
+def window_seconds() -> float:
+    """How far back the breaker looks, in seconds: the cooling time and the longest call."""
+    return float(settings.BREAKER["cool_seconds"] + max(settings.DEADLINE_SECONDS.values()))
+
+
 def lane_health(*, interface_id: int, now: datetime) -> LaneHealth:
     """The breaker's reading for one interface. Role worker, or app within its own rows."""
     rule = settings.BREAKER
@@ -63,7 +68,7 @@ def lane_health(*, interface_id: int, now: datetime) -> LaneHealth:
             SQL,
             {
                 "interface": interface_id,
-                "since": now - timedelta(seconds=rule["cool_seconds"] + max(settings.DEADLINE_SECONDS.values())),
+                "since": now - timedelta(seconds=window_seconds()),
                 "window": rule["window"],
                 "now": now,
                 "factor": rule["p95_factor"],

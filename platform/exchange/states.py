@@ -37,7 +37,6 @@ class TransactionState(models.TextChoices):
 
 S = TransactionState
 OPEN = (S.RECEIVED, S.SENDING, S.IN_DOUBT, S.REVERSING, S.NEEDS_HUMAN)
-LIVE = (S.SUCCEEDED,)
 
 
 class OperationClass(models.TextChoices):

@@ -15,6 +15,7 @@ from core.row_security import EVERYTHING
 from exchange.masking import masked, masked_body, masked_text, personal_values
 from exchange.models import Call, Transaction
 from exchange.persons import person_index_of
+from exchange.selectors.transactions import body_context
 
 Organisations = Iterable[int] | str
 
@@ -116,7 +117,7 @@ def _wish(transaction: Transaction) -> tuple[Wire, frozenset[str]]:
     """What the hospital sent, and the personal values in it, which other messages may repeat anywhere."""
     try:
         # The context is `services.receive.body_context`; selectors import no service.
-        body = json.loads(unseal(transaction.sealed_body, context=f"transaction:{transaction.pk}"))
+        body = json.loads(unseal(transaction.sealed_body, context=body_context(transaction.pk)))
     except SealBroken:
         return Wire({}, "", sealed_away=True), frozenset()
     known = personal_values(body)

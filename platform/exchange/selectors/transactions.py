@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,6 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import QuerySet
 
-from core.errors import NotFound
 from exchange.models import Evidence, Transaction, Verdict
 from exchange.states import OperationClass
 
@@ -83,12 +82,9 @@ def money_wishes_of_bills(bill_ids: Iterable[UUID]) -> dict[UUID, list[BillWish]
     return wishes
 
 
-def transaction_of(*, organisation_ids: Sequence[int], his_no: str) -> Transaction:
-    """One transaction by its natural key. Raises NotFound, also where it belongs to somebody else."""
-    row = Transaction.objects.filter(organisation_id__in=organisation_ids, his_no=his_no).first()
-    if row is None:
-        raise NotFound(noun="transaction", noun_zh="交易", key=his_no)
-    return row
+def body_context(transaction_id: UUID) -> str:
+    """What binds a sealed body to its transaction."""
+    return f"transaction:{transaction_id}"
 
 
 def answers_of(transaction_ids: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:

@@ -20,7 +20,15 @@ from exchange.kinds import SEND
 from exchange.models import IdempotencyKey, Transaction
 from exchange.persons import person_index_of
 from exchange.selectors.routing import RouteRule, route_find
-from exchange.selectors.transactions import BillWish, Known, KnownWish, answers_of, known_of, money_wishes_of_bills
+from exchange.selectors.transactions import (
+    BillWish,
+    Known,
+    KnownWish,
+    answers_of,
+    body_context,
+    known_of,
+    money_wishes_of_bills,
+)
 from exchange.states import OPEN, OPERATION_CLASSES, OperationClass, TransactionState
 from journal.services import JobDraft, jobs_add
 
@@ -338,8 +346,3 @@ def _write(batch: _Batch) -> None:
         ],
         now=batch.now,
     )
-
-
-def body_context(transaction_id: UUID) -> str:
-    """What binds a sealed body to its transaction."""
-    return f"transaction:{transaction_id}"

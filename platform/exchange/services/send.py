@@ -22,8 +22,8 @@ from exchange.locks import transactions_lock
 from exchange.messages import PLATFORM_CODE, Facts, Outbound, Wish
 from exchange.models import Call, Transaction
 from exchange.selectors.interfaces import Interface, interface_of
+from exchange.selectors.transactions import body_context
 from exchange.services.conclude import Ending, endings_write
-from exchange.services.receive import body_context
 from exchange.states import CallKind, TransactionState
 from exchange.transport import Delivery
 
