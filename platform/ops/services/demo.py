@@ -28,7 +28,7 @@ HOSPITALS = (
     ("HOSP-A", "Demo Hospital East", "演示东区医院"),
     ("HOSP-B", "Demo Hospital West", "演示西区医院"),
 )
-SCHEMES = {"SANDBOX-A": "310", "SANDBOX-B": "390", "SANDBOX-C": "340"}
+SCHEMES = {"SANDBOX-A": "310", "SANDBOX-B": "390", "SANDBOX-C": "340", "SANDBOX-D": "380"}
 STAFF = (
     (Role.HOSPITAL_CASHIER, "cashier", "Cashier", "收费员"),
     (Role.HOSPITAL_BACK_OFFICE, "office", "Back office", "医保办"),
