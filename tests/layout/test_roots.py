@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE_ROOTS = (ROOT, ROOT / "platform")
+SOURCE_ROOTS = (ROOT, ROOT / "platform", ROOT / "clients" / "python")
 
 
 def test_platform_is_a_source_root_and_not_a_package() -> None:

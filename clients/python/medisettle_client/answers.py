@@ -1,0 +1,191 @@
+"""What the platform tells. Frozen, typed; each keeps the whole JSON in `raw`, with members that are newer than this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# `pending` is the one verdict that is no answer yet.
+PENDING = "pending"
+SUCCEEDED = "succeeded"
+
+
+def _raw() -> Any:
+    return field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """Who on the insurer's side pays how much."""
+
+    payer: str
+    insurer: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amounts:
+    """Minor units. total = fund + account + hospital + cash; `cash_minor` is what the patient pays."""
+
+    total_minor: int
+    fund_minor: int
+    account_minor: int
+    hospital_minor: int
+    cash_minor: int
+    currency: str
+    shares: tuple[Share, ...] = ()
+    warning: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfPayment:
+    """Cash taken because no verdict came, and what of it is due back."""
+
+    state: str = "NONE"
+    amount_minor: int = 0
+    refund_due_minor: int = 0
+    raw: Mapping[str, Any] = _raw()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillState:
+    square: bool
+    raw: Mapping[str, Any] = _raw()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Insurer:
+    code: str | None = None
+    interface: str | None = None
+    settlement_no: str | None = None
+    msgid: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why it is no success, and who must do what."""
+
+    code: str
+    detail: str = ""
+    detail_zh: str = ""
+    fix: str = ""
+    fix_zh: str = ""
+    insurer_code: str | None = None
+    insurer_text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The current verdict on a wish. `state` is for people and support; decide by `verdict`."""
+
+    his_no: str
+    verdict: str
+    id: str = ""
+    operation: str = ""
+    state: str = ""
+    amounts: Amounts | None = None
+    self_payment: SelfPayment = SelfPayment()
+    bill: BillState | None = None
+    insurer: Insurer | None = None
+    reason: Reason | None = None
+    acknowledged: bool = False
+    cash_difference_minor: int | None = None
+    trace_id: str = ""
+    # It was here before; nothing happened a second time.
+    replayed: bool = False
+    raw: Mapping[str, Any] = _raw()
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the platform has answered: everything but `pending`."""
+        return self.verdict != PENDING
+
+    @property
+    def succeeded(self) -> bool:
+        return self.verdict == SUCCEEDED
+
+
+# Members of a feed entry that differ at every look: no change by themselves.
+PASSING = frozenset({"age_seconds", "trace_id"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbnormalEntry:
+    """One thing that needs somebody: in doubt, unacknowledged, refund due, bill not square, needs a person."""
+
+    his_no: str
+    kind: str = ""
+    raw: Mapping[str, Any] = _raw()
+
+    @property
+    def name(self) -> str:
+        """The same at every reading."""
+        return f"{self.kind} {self.his_no}"
+
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """What is said about it, without what passes by itself."""
+        return {name: value for name, value in self.raw.items() if name not in PASSING}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbnormalPage:
+    """`cursor` is None on the last page."""
+
+    entries: tuple[AbnormalEntry, ...]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slip:
+    """The printable slip of a pending transaction: a whole HTML page or a PDF file."""
+
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message to an insurer and what came back, masked."""
+
+    msgid: str = ""
+    kind: str = ""
+    outcome: str | None = None
+    raw: Mapping[str, Any] = _raw()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """All that belongs to one bill."""
+
+    visit_no: str
+    bill_no: str
+    square: bool
+    transactions: tuple[Verdict, ...] = ()
+    raw: Mapping[str, Any] = _raw()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """The way to one insurer: open, slow, broken or paused."""
+
+    insurer: str
+    state: str
+    raw: Mapping[str, Any] = _raw()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayResult:
+    """A business day: the hospital's list against ours and the insurers' files."""
+
+    business_date: str
+    raw: Mapping[str, Any] = _raw()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftResult:
+    """What a shift came to."""
+
+    shift_no: str
+    raw: Mapping[str, Any] = _raw()
