@@ -1,26 +1,29 @@
 """The story that `make demo ARGS=--story` plays: hospitals settle over HTTP, and all books are held together.
 
-It acts as a hospital's program would: it knows demo.json and the hospital interface, nothing else. Only the comparison
-at the end looks into our database.
+It acts as a hospital's program would, with the client that hospitals are given: it knows demo.json and nothing else.
+Only the comparison at the end looks into our database.
 """
 
 from __future__ import annotations
 
 import json
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from email.message import Message
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
 from core.money import Money
 from exchange.selectors.books import books_compare
 from ledger.services import prove
+from medisettle_client import Client, MediSettleError, Problem, Verdict
 
 SECONDS = 40.0
+WAIT_SECONDS = 15
 Say = Callable[[str], None]
 # Last four digits of invented id numbers: what the sandbox insurer does with each is in insurers/sandbox/README.md.
 PEOPLE = {
@@ -37,42 +40,12 @@ class StoryFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    status: int
-    headers: Mapping[str, str]
-    body: dict[str, Any]
-
-
-def _lower(headers: Message) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
-
-
 class Hospital:
-    """A hospital's program: a key, and the addresses of the listeners."""
+    """A hospital's program: what it is called, and its way to the platform."""
 
-    def __init__(self, *, code: str, client_key: str, base_urls: list[str]) -> None:
-        self.code, self.client_key, self.base_urls = code, client_key, base_urls
-        self.posts = 0
-
-    def post(self, wish: Mapping[str, Any], *, key: str | None = None) -> Told:
-        """Each post goes to the next listener."""
-        self.posts += 1
-        return self._ask("transactions", wish, {"Idempotency-Key": key or str(uuid4())}, listener=self.posts)
-
-    def get(self, his_no: str) -> Told:
-        return self._ask(f"transactions/{his_no}", None, {}, listener=1)
-
-    def _ask(self, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str], *, listener: int) -> Told:
-        request = urllib.request.Request(  # noqa: S310 - the demo's own addresses
-            f"{self.base_urls[listener % len(self.base_urls)]}/api/his/v1/{path}",
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self.client_key}", "Content-Type": "application/json", **headers},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
-                return Told(answer.status, _lower(answer.headers), json.load(answer))
-        except urllib.error.HTTPError as error:
-            return Told(error.code, _lower(error.headers), json.load(error))
+    code: str
+    client_key: str
+    client: Client
 
 
 def wish_of(
@@ -93,7 +66,7 @@ def wish_of(
         ],
         "total_minor": total_minor,
         "currency": "CNY",
-        "wait_seconds": 15,
+        "wait_seconds": WAIT_SECONDS,
     }  # fmt: skip
 
 
@@ -102,16 +75,23 @@ class Story:
         self.demo, self.say = demo, say
         self.run = uuid4().hex[:8]
         self.in_doubt = 0
-        self.hospitals = [
-            Hospital(code=entry["code"], client_key=entry["client_key"], base_urls=list(demo["base_urls"]))
-            for entry in demo["hospitals"]
-        ]
+        self.hospitals: list[Hospital] = []
         self.numbers = 0
+        self.folder = Path()
 
     def play(self) -> None:
         """Play all chapters. Raises StoryFailed at the first thing that is not as told."""
-        for chapter in (self.settle, self.refuse, self.repeat, self.fall_silent, self.compare_books):
-            chapter()
+        with ExitStack() as stack:
+            # What a till keeps until it is answered; the people in it are invented.
+            self.folder = Path(stack.enter_context(TemporaryDirectory(prefix="medisettle-story-")))
+            for entry in self.demo["hospitals"]:
+                client = stack.enter_context(self._till(entry["client_key"], self.demo["base_urls"]))
+                self.hospitals.append(Hospital(entry["code"], entry["client_key"], client))
+            try:
+                for chapter in (self.settle, self.refuse, self.repeat, self.fall_silent, self.compare_books):
+                    chapter()
+            except MediSettleError as error:
+                raise StoryFailed(str(error)) from error
         self.say(f"All books agree; {self.in_doubt} fee(s) in doubt, named above.")
 
     def settle(self) -> None:
@@ -119,48 +99,49 @@ class Story:
         for hospital in self.hospitals:
             for insurer in self.demo["insurers"]:
                 for ending, meaning in PEOPLE.items():
-                    told = hospital.post(self._wish(hospital, insurer, ending))
-                    self._expect(told.status == 200 and told.body["verdict"] == "succeeded", "a fee settles", told)
-                    amounts = told.body["amounts"]
-                    parts = sum(
-                        amounts[name] for name in ("fund_minor", "account_minor", "hospital_minor", "cash_minor")
-                    )
-                    self._expect(parts == amounts["total_minor"], "the parts make the total", told)
-                    paid = Money(amounts["cash_minor"], amounts["currency"])
-                    self.say(f"   {told.body['his_no']} {insurer['code']}: {meaning:<18} patient pays {paid!s:>12}")
+                    told = hospital.client.settle(self._wish(hospital, insurer, ending))
+                    amounts = told.amounts
+                    if not told.succeeded or amounts is None:
+                        raise StoryFailed(f"expected that a fee settles; was told {told}")
+                    parts = amounts.fund_minor + amounts.account_minor + amounts.hospital_minor + amounts.cash_minor
+                    self._expect(parts == amounts.total_minor, "the parts make the total", told)
+                    paid = Money(amounts.cash_minor, amounts.currency)
+                    self.say(f"   {told.his_no} {insurer['code']}: {meaning:<18} patient pays {paid!s:>12}")
 
     def refuse(self) -> None:
         self.say("2. The insurer refuses a person it does not know: nothing is held, and the cashier is told why")
-        told = self.hospitals[0].post(self._wish(self.hospitals[0], self.demo["insurers"][0], "9001"))
-        self._expect(told.status == 200 and told.body["verdict"] == "rejected", "a refusal is final", told)
-        self.say(f"   {told.body['reason']['insurer_code']}: {told.body['reason']['insurer_text']}")
+        told = self.hospitals[0].client.settle(self._wish(self.hospitals[0], self.demo["insurers"][0], "9001"))
+        if told.verdict != "rejected" or told.reason is None:
+            raise StoryFailed(f"expected that a refusal is final; was told {told}")
+        self.say(f"   {told.reason.insurer_code}: {told.reason.insurer_text}")
 
     def repeat(self) -> None:
-        self.say("3. A request is repeated, as programs do: it acts once")
-        hospital, insurer = self.hospitals[0], self.demo["insurers"][0]
-        wish, key = self._wish(hospital, insurer, "1237"), str(uuid4())
-        first, second = hospital.post(wish, key=key), hospital.post(wish, key=key)
-        same = first.body["id"] == second.body["id"] and second.headers.get("idempotent-replayed") == "true"
-        self._expect(same, "the same answer comes again", second)
-        other = hospital.post(
-            {**wish, "total_minor": 1, "items": [{**wish["items"][0], "unit_price": "0.01", "amount_minor": 1}]}
-        )
-        self._expect(other.status == 409, "another wish under the same his_no is refused", other)
-        stranger = self.hospitals[1].get(wish["his_no"])
-        self._expect(stranger.status == 404, "the other hospital does not see it", stranger)
+        self.say("3. A request is repeated at each listener, as programs do: it acts once")
+        hospital, stranger, insurer = *self.hospitals, self.demo["insurers"][0]
+        wish = self._wish(hospital, insurer, "1237")
+        first = hospital.client.settle(wish)
+        for base_url in self.demo["base_urls"]:
+            with self._till(hospital.client_key, [base_url]) as till:
+                again = till.settle(wish)
+            self._expect(again == replace(first, replayed=True), "the same answer comes again", again)
+        other = {**wish, "total_minor": 1, "items": [{**wish["items"][0], "unit_price": "0.01", "amount_minor": 1}]}
+        self._expect_refusal(409, "another wish under the same his_no", lambda: hospital.client.settle(other))
+        self._expect_refusal(404, "a look by the other hospital", lambda: stranger.client.get(first.his_no))
 
     def fall_silent(self) -> None:
         self.say("4. An insurer settles and its answer is lost: nobody claims to know")
         hospital, insurer = self.hospitals[0], self.demo["insurers"][0]
         _control(insurer, "faults", {"next": ["commit_then_silence"]})
-        told = hospital.post(self._wish(hospital, insurer, "1237"))
-        self._expect(told.status == 202 and told.body["verdict"] == "pending", "silence is told as pending", told)
+        told = hospital.client.settle(self._wish(hospital, insurer, "1237"))
+        self._expect(told.verdict == "pending", "silence is told as pending", told)
         deadline = time.monotonic() + SECONDS
-        while hospital.get(told.body["his_no"]).body["state"] != "IN_DOUBT":
+        while hospital.client.get(told.his_no).state != "IN_DOUBT":
             self._expect(time.monotonic() < deadline, "it is held in doubt, not failed", told)
             time.sleep(0.2)
+        kept = [kept.his_no for kept in hospital.client.kept()]
+        self._expect(kept == [told.his_no], "the till keeps asking for it", told)
         self.say(
-            f"   {told.body['his_no']} is in doubt: not failed, not settled twice; "
+            f"   {told.his_no} is in doubt: not failed, not settled twice; "
             "finding out is the monitor's work (not built yet)"
         )
 
@@ -182,16 +163,27 @@ class Story:
             raise StoryFailed("the ledger does not prove")
         self.say("   The ledger proves: every posting balanced, trial balance zero")
 
+    def _till(self, client_key: str, base_urls: Sequence[str]) -> Client:
+        """A program with a store of its own."""
+        return Client(base_urls, client_key, store=self.folder / uuid4().hex)
+
     def _wish(self, hospital: Hospital, insurer: Mapping[str, Any], ending: str) -> dict[str, Any]:
         self.numbers += 1
         his_no = f"{hospital.code}-{self.run}-{self.numbers:03d}"
         return wish_of(his_no, ending=ending, insurer=insurer, total_minor=10000 + 37 * self.numbers)
 
-    def _expect(self, holds: bool, what: str, told: Told) -> None:
+    def _expect(self, holds: bool, what: str, told: Verdict) -> None:
         if not holds:
-            raise StoryFailed(
-                f"expected that {what}; was told {told.status} {json.dumps(told.body, ensure_ascii=False)}"
-            )
+            raise StoryFailed(f"expected that {what}; was told {told}")
+
+    def _expect_refusal(self, status: int, what: str, ask: Callable[[], Verdict]) -> None:
+        try:
+            told = ask()
+        except Problem as refused:
+            if refused.status != status:
+                raise StoryFailed(f"expected {status} for {what}; was told {refused}") from refused
+        else:
+            raise StoryFailed(f"expected that {what} is refused; was told {told}")
 
 
 def _control(insurer: Mapping[str, Any], what: str, body: Mapping[str, Any] | None = None) -> Any:
