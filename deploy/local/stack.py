@@ -194,12 +194,13 @@ class Stack:
     def resume(self, name: str) -> None:
         os.killpg(self.pid(name), signal.SIGCONT)
 
-    def start_again(self, name: str) -> None:
-        """Start a process that has ended, on its old port, and wait until it is at work."""
+    def start_again(self, name: str, *, wait: bool = True) -> None:
+        """Start a process that has ended, on its old port, and with `wait` return when it is at work."""
         running = self.processes[name]
         with running.log.open("ab") as output:
             running.process = spawn(running.command, output.fileno())
-        self.supervisor.wait_until_ready(running)
+        if wait:
+            self.supervisor.wait_until_ready(running)
 
     def log(self, name: str) -> str:
         return self.processes[name].log.read_text(errors="replace")
