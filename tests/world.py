@@ -272,7 +272,8 @@ def forget_processes() -> None:
     from exchange.selectors import interfaces, routing
 
     ring.forget()
-    interfaces._cache.read_at = routing._cache.read_at = float("-inf")
+    interfaces.interfaces_forget()
+    routing.routes_forget()
 
 
 @pytest.fixture

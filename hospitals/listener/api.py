@@ -20,7 +20,6 @@ from rest_framework.serializers import Serializer
 from accounts.services import KeyHolder
 from accounts.states import Scope
 from core.errors import NotFound, Problem, ServiceUnavailable
-from core.faults import fault_told
 from core.ids import HIS_NO
 from core.problems import CONTENT_TYPE, MethodNotAllowed, as_problem, problem_json
 from exchange.services.receive import Received, WishDraft
@@ -46,11 +45,11 @@ SHARE_MEMBERS = tuple(ShareShape().fields)
 PROBLEM = OpenApiResponse(ProblemShape, description="What went wrong, and who must do what.")
 
 
-def _problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
+def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
     return {(status, CONTENT_TYPE): PROBLEM for status in statuses}
 
 
-def _header(name: str, description: str, *, on: list[int]) -> OpenApiParameter:
+def header(name: str, description: str, *, on: list[int]) -> OpenApiParameter:
     return OpenApiParameter(name, str, OpenApiParameter.HEADER, description=description, response=on)
 
 
@@ -92,15 +91,15 @@ class ListenerView(APIView):
             answer: HttpResponse = await method(request, holder, *args, **kwargs)
             return answer
         except Overloaded:
-            return problem_json(ServiceUnavailable(cause="too many requests are waiting"), trace_id=_trace(request))
+            return problem_json(ServiceUnavailable(cause="too many requests are waiting"), trace_id=trace_of(request))
         except Exception as error:
             problem = as_problem(error)
             if problem.status >= 500:
-                database.logger.error("trace %s: %s", _trace(request), fault_told(error))
-            return problem_json(problem, trace_id=_trace(request))
+                database.logger.error("trace %s: %s", trace_of(request), fault_told(error))
+            return problem_json(problem, trace_id=trace_of(request))
 
     def _not_allowed(self, request: HttpRequest) -> HttpResponse:
-        response = problem_json(MethodNotAllowed(method=request.method), trace_id=_trace(request))
+        response = problem_json(MethodNotAllowed(method=request.method), trace_id=trace_of(request))
         response["Allow"] = ", ".join(name for name in ("GET", "POST") if hasattr(self, name.lower()))
         return response
 
@@ -111,12 +110,12 @@ class Transactions(ListenerView):
         request=TransactionRequest,
         parameters=[
             KEY_PARAMETER,
-            _header("Idempotent-Replayed", "`true`: this request was here before.", on=[200, 202]),
-            _header("Location", "Where the verdict will be.", on=[202]),
-            _header("Retry-After", "Seconds.", on=[202]),
+            header("Idempotent-Replayed", "`true`: this request was here before.", on=[200, 202]),
+            header("Location", "Where the verdict will be.", on=[202]),
+            header("Retry-After", "Seconds.", on=[202]),
         ],
         responses={200: TransactionAnswer, 202: TransactionAnswer}
-        | _problems(400, 401, 403, 405, 408, 409, 413, 415, 422, 500, 503),
+        | problems(400, 401, 403, 405, 408, 409, 413, 415, 422, 500, 503),
     )
     async def post(self, request: Any, holder: KeyHolder) -> HttpResponse:
         """Store a wish, send it, and wait up to `wait_seconds` for its verdict: 200 when final, else 202 `pending`."""
@@ -129,7 +128,7 @@ class Transactions(ListenerView):
         received = await database.intake.do(draft)
         if received.problem is not None:
             if other := received.problem.extra.get("transaction"):
-                received.problem.extra["transaction"] = _in_order(other)
+                received.problem.extra["transaction"] = in_order(other)
             raise received.problem
         return await _verdict(received, holder, wait_seconds)
 
@@ -138,7 +137,7 @@ class OneTransaction(ListenerView):
     @extend_schema(
         operation_id="transactions_read",
         parameters=[HIS_NO_PARAMETER],
-        responses={200: TransactionAnswer} | _problems(401, 403, 404, 405, 408, 413, 500, 503),
+        responses={200: TransactionAnswer} | problems(401, 403, 404, 405, 408, 413, 500, 503),
     )
     async def get(self, request: Any, holder: KeyHolder, his_no: str) -> HttpResponse:
         """The current verdict; 200 also while it is pending."""
@@ -146,7 +145,15 @@ class OneTransaction(ListenerView):
         if not HIS_NO_IN_PATH.fullmatch(his_no):
             raise NotFound(noun="transaction", noun_zh="交易", key=his_no[:80])
         answer = await database.answers.do((holder.organisation_id, his_no))
-        return _told(answer, status=200)
+        return told(answer, status=200)
+
+
+def key_of(request: Any) -> str:
+    """The request's Idempotency-Key. Raises IdempotencyKeyMissing."""
+    key = str(request.headers.get("Idempotency-Key", ""))
+    if not KEY.fullmatch(key):
+        raise IdempotencyKeyMissing
+    return key
 
 
 async def _holder(request: HttpRequest) -> KeyHolder:
@@ -157,21 +164,19 @@ async def _holder(request: HttpRequest) -> KeyHolder:
 
 def _draft(request: Any, holder: KeyHolder, shape: TransactionRequest) -> tuple[WishDraft, float]:
     """The validated wish and how long its sender would wait. Raises Problem or ValidationError."""
-    key = request.headers.get("Idempotency-Key", "")
-    if not KEY.fullmatch(key):
-        raise IdempotencyKeyMissing
+    key = key_of(request)
     raw = object_of(request.raw_body, content_type=request.headers.get("Content-Type", ""))
     wish = shape.run_validation(raw)
     body = canonical(raw)
-    bill = wish.get("bill") or {}
+    bill, insurance, operator = wish.get("bill") or {}, wish.get("insurance") or {}, wish.get("operator") or {}
     draft = WishDraft(
         organisation_id=holder.organisation_id,
         by=holder.actor,
         idempotency_key=key,
         his_no=wish["his_no"],
         operation=wish["operation"],
-        scheme=wish["insurance"]["scheme"],
-        region=wish["insurance"].get("region") or "",
+        scheme=insurance.get("scheme") or "",
+        region=insurance.get("region") or "",
         visit_no=wish["visit"]["visit_no"],
         bill_no=bill.get("bill_no") or "",
         batch_no=bill.get("batch_no") or "",
@@ -180,7 +185,14 @@ def _draft(request: Any, holder: KeyHolder, shape: TransactionRequest) -> tuple[
         currency=wish["currency"],
         body=json.loads(body),
         digest=digest_of(body),
-        trace_id=_trace(request),
+        trace_id=trace_of(request),
+        of=wish.get("of") or "",
+        replaces=wish.get("replaces") or "",
+        retry_of=wish.get("retry_of") or "",
+        presettle_of=wish.get("presettle_of") or "",
+        expect_cash_minor=wish.get("expect_cash_minor"),
+        operator_no=operator.get("no") or "",
+        shift_no=operator.get("shift_no") or "",
     )
     return draft, wish["wait_seconds"]
 
@@ -192,7 +204,7 @@ async def _verdict(received: Received, holder: KeyHolder, wait_seconds: float) -
     if answer is None:
         answer = await database.answers.do((holder.organisation_id, received.his_no))
     pending = answer["verdict"] == "pending"
-    response = _told(answer, status=202 if pending else 200)
+    response = told(answer, status=202 if pending else 200)
     if pending:
         response["Location"] = f"/api/his/v1/transactions/{received.his_no}"
         response["Retry-After"] = str(math.ceil(RETRY_AFTER_SECONDS))
@@ -201,11 +213,11 @@ async def _verdict(received: Received, holder: KeyHolder, wait_seconds: float) -
     return response
 
 
-def _told(answer: dict[str, Any], *, status: int) -> JsonResponse:
-    return JsonResponse(_in_order(answer), status=status, json_dumps_params={"ensure_ascii": False})
+def told(answer: dict[str, Any], *, status: int) -> JsonResponse:
+    return JsonResponse(in_order(answer), status=status, json_dumps_params={"ensure_ascii": False})
 
 
-def _in_order(answer: dict[str, Any]) -> dict[str, Any]:
+def in_order(answer: dict[str, Any]) -> dict[str, Any]:
     """A stored answer as its shape lists it: jsonb forgets the order of members."""
     ordered = _ordered(answer, ANSWER_MEMBERS)
     for name, members in PART_MEMBERS.items():
@@ -221,5 +233,5 @@ def _ordered(part: dict[str, Any], members: tuple[str, ...]) -> dict[str, Any]:
     return {name: part[name] for name in members if name in part} | part
 
 
-def _trace(request: HttpRequest | Request) -> str:
+def trace_of(request: HttpRequest | Request) -> str:
     return str(request.trace_id)  # type: ignore[union-attr]

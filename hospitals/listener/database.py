@@ -13,6 +13,7 @@ from accounts.services.client_keys import client_key_is_cached
 from core.clock import database_now
 from core.faults import database_lost
 from core.row_security import seen_by
+from exchange.services.acts import ActDraft, Acted, act_apply
 from exchange.services.receive import Received, WishDraft, transactions_receive
 from exchange.services.verdicts import answers_give
 from hospitals.listener.batching import Batcher
@@ -75,9 +76,22 @@ def _part(
     return [result for item in items for result in _part(organisation_id, [item], work)]
 
 
+def _act(drafts: list[ActDraft]) -> Sequence[tuple[Acted, dict[str, Any]] | Exception]:
+    return [result for draft in drafts for result in _part(draft.organisation_id, [draft], _act_one)]
+
+
+def _act_one(drafts: list[ActDraft], now: datetime) -> list[tuple[Acted, dict[str, Any]] | Exception]:
+    """Each act is a commit of its own; its answer is what is current after it."""
+    (draft,) = drafts
+    acted = act_apply(draft=draft, now=now)
+    (answer,) = answers_give(organisation_id=draft.organisation_id, his_nos=[draft.his_no], now=now)
+    return [answer] if isinstance(answer, Exception) else [(acted, answer)]
+
+
 keys: Batcher[tuple[str, datetime], KeyHolder] = Batcher("client-keys", _check)
 intake: Batcher[WishDraft, Received] = Batcher("intake", _receive)
 answers: Batcher[tuple[int, str], dict[str, Any]] = Batcher("answers", _answer)
+acts: Batcher[ActDraft, tuple[Acted, dict[str, Any]]] = Batcher("acts", _act)
 
 
 async def holder_of(presented: str, *, now: datetime) -> KeyHolder:

@@ -15,8 +15,12 @@ from core.ids import HIS_NO
 from core.money import EXPONENTS, LARGEST_MINOR
 from exchange.states import OPERATION_CLASSES, TransactionState, VerdictWord
 
-OPERATIONS = ("eligibility", "presettle", "settle")
-MONEY_OPERATIONS = ("presettle", "settle")
+OPERATIONS = ("eligibility", "presettle", "settle", "cancel", "resettle")
+MONEY_OPERATIONS = ("presettle", "settle", "resettle")
+# These name a settled transaction in `of`, whose insurer is asked.
+UNDOING_OPERATIONS = ("cancel", "resettle")
+# `~` is ours: the second half of a resettle can be named, not made.
+NAMED = rf"{HIS_NO.pattern}(?:~[0-9]{{1,2}})?"
 ITEMS_LIMIT = 5000
 WAIT_LIMIT_SECONDS = 25
 # A hospital rounds each line to its minor unit; half up is the profile of the demo hospitals.
@@ -175,6 +179,13 @@ class ItemShape(serializers.Serializer[Any]):
     amount_minor = MinorField()
 
 
+def _named(says: str) -> Identifier:
+    message = "must be a his_no of an earlier request"
+    return Identifier(
+        form=NAMED, says=message, max_length=67, required=False, allow_null=True, allow_blank=True, help_text=says
+    )
+
+
 class TransactionRequest(serializers.Serializer[Any]):
     """One wish of the hospital toward an insurer."""
 
@@ -189,7 +200,14 @@ class TransactionRequest(serializers.Serializer[Any]):
     person = PersonShape()
     visit = VisitShape()
     bill = BillShape(required=False, allow_null=True)
-    insurance = InsuranceShape(help_text="Decides the insurer.")
+    insurance = InsuranceShape(
+        required=False, allow_null=True, help_text="Decides the insurer. Needed but for `cancel` and `resettle`."
+    )
+    of = _named("The settled transaction that is cancelled or settled anew.")
+    retry_of = _named("An unsent or refused wish without cash that this one tries again.")
+    replaces = _named("An ended wish whose bill and cash this one takes over.")
+    presettle_of = _named("The trial that told the patient's own share.")
+    expect_cash_minor = MinorField(required=False, allow_null=True, help_text="The own share that was told before.")
     # The stubs do not know that `many` makes a list with limits of its own.
     items = ItemShape(many=True, required=False, max_length=ITEMS_LIMIT)  # type: ignore[call-arg]
     total_minor = MinorField(required=False, min_value=1)
@@ -197,6 +215,7 @@ class TransactionRequest(serializers.Serializer[Any]):
     wait_seconds = WaitField(min_value=0, max_value=WAIT_LIMIT_SECONDS, default=10, help_text="Seconds.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        _check_references(attrs)
         if attrs["operation"] in MONEY_OPERATIONS:
             items, total = attrs.get("items"), attrs.get("total_minor")
             if not items:
@@ -205,6 +224,22 @@ class TransactionRequest(serializers.Serializer[Any]):
                 raise serializers.ValidationError({"total_minor": "is needed"})
             _check_items(items, total, attrs["currency"])
         return attrs
+
+
+def _check_references(attrs: dict[str, Any]) -> None:
+    """Which other wish may be named by which operation."""
+    operation = attrs["operation"]
+    undoes = operation in UNDOING_OPERATIONS
+    if undoes and not attrs.get("of"):
+        raise serializers.ValidationError({"of": "is needed: the his_no of the settled transaction"})
+    if not undoes and not attrs.get("insurance"):
+        raise serializers.ValidationError({"insurance": "is needed: scheme and region decide the insurer"})
+    allowed = {"of": undoes, "retry_of": operation == "settle", "replaces": operation == "settle"}
+    for name, may in allowed.items():
+        if attrs.get(name) and not may:
+            raise serializers.ValidationError({name: f"cannot be named by {operation}"})
+    if attrs.get("retry_of") and attrs.get("replaces"):
+        raise serializers.ValidationError({"replaces": "name either replaces or retry_of"})
 
 
 def _check_items(items: list[dict[str, Any]], total: int, currency: str) -> None:
@@ -255,6 +290,7 @@ class SelfPaymentShape(serializers.Serializer[Any]):
 
 class SquareShape(serializers.Serializer[Any]):
     square = serializers.BooleanField()
+    outside = serializers.BooleanField(help_text="Nothing of the bill is settled, in doubt or paid in cash here.")
 
 
 class InsurerShape(serializers.Serializer[Any]):
@@ -287,6 +323,9 @@ class TransactionAnswer(serializers.Serializer[Any]):
     bill = SquareShape()
     insurer = InsurerShape()
     reason = ReasonShape(allow_null=True)
+    cash_difference_minor = serializers.IntegerField(
+        required=False, help_text="Of a resettled fee: the new own share less the old one."
+    )
     acknowledged = serializers.BooleanField()
     trace_id = serializers.CharField()
 

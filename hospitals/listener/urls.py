@@ -2,11 +2,17 @@
 
 from django.urls import path
 
+from hospitals.listener.acts import Abandon, Acknowledge, Disown, Refunded, ServiceCancelled
 from hospitals.listener.api import OneTransaction, Transactions
 from hospitals.listener.schema import schema_document
 
 urlpatterns = [
     path("transactions", Transactions.as_view()),
     path("transactions/<str:his_no>", OneTransaction.as_view()),
+    path("transactions/<str:his_no>/abandon", Abandon.as_view()),
+    path("transactions/<str:his_no>/acknowledge", Acknowledge.as_view()),
+    path("transactions/<str:his_no>/disown", Disown.as_view()),
+    path("transactions/<str:his_no>/refunded", Refunded.as_view()),
+    path("transactions/<str:his_no>/service-cancelled", ServiceCancelled.as_view()),
     path("openapi.json", schema_document),
 ]

@@ -1,11 +1,10 @@
-"""The table that ties work to code: job kind -> handler, chore -> service. Read this first to see what happens when.
-
-`exchange.resolve` has no handler yet: a transaction in doubt keeps its job, and the job waits.
-"""
+"""The table that ties work to code: job kind -> handler, chore -> service. Read this first to see what happens when."""
 
 HANDLERS = {
     "exchange.send": "exchange.handlers.SendHandler",
     "exchange.overdue": "exchange.handlers.OverdueHandler",
+    "exchange.resolve": "exchange.handlers.ResolveHandler",
+    "exchange.watch": "exchange.handlers.WatchHandler",
 }
 # (every so many seconds, service called with `now`, its other arguments); done by each sweeper.
 CHORES: list[tuple[float, str, dict[str, object]]] = [

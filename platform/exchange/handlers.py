@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 
@@ -15,46 +17,48 @@ from exchange.breaker import Breaker
 from exchange.dialects import DIALECTS
 from exchange.envelopes import ENVELOPES
 from exchange.envelopes.hmac_envelope import EnvelopeBroken
-from exchange.kinds import OVERDUE, RESOLVE
+from exchange.kinds import OVERDUE, RESOLVE, WATCH
 from exchange.masking import masked_text, personal_values
 from exchange.messages import Reply, untrusted
 from exchange.selectors.interfaces import interface_of
-from exchange.services.conclude import CallResult, calls_conclude, transaction_unconcluded, transactions_overdue
-from exchange.services.send import Armed, Ended, Waiting, transaction_cannot_be_built, transactions_arm
+from exchange.services.calls import Armed, CallResult
+from exchange.services.conclude import calls_conclude, transaction_unconcluded, transactions_overdue
+from exchange.services.proof import answer_unconcluded, answers_conclude
+from exchange.services.resolve import doubt_cannot_be_asked, doubts_arm
+from exchange.services.send import Ended, Waiting, transaction_cannot_be_built, transactions_arm
 from exchange.states import CallOutcome, TransactionState
 from exchange.transport import Receipt, Transport
 from journal.handlers import RESOLVE as RESOLVE_PRIORITY
 from journal.handlers import ClaimedJob, Disposition, Done, Later, Outcome, Parked, Work
 
 
-class SendHandler:
-    """`exchange.send`: the first and only sending of a wish."""
+class NetworkDoor:
+    """What the kinds that call insurers share: the transport, and one sending of what was armed."""
 
     def __init__(self) -> None:
         self.transport = Transport()
-        self.breaker = Breaker()
-
-    def prepare(self, jobs: Sequence[ClaimedJob], *, now: datetime, monotonic_now: float) -> list[Work | Disposition]:
-        by_subject = {job.subject_id: job for job in jobs}
-        results = transactions_arm(
-            transaction_ids=list(by_subject), now=now, monotonic_now=monotonic_now, breaker=self.breaker
-        )
-        items: list[Work | Disposition] = []
-        for result in results:
-            job = by_subject[result.transaction_id]
-            match result:
-                case Armed():
-                    guard_at = result.deadline + timedelta(seconds=settings.OVERDUE_AFTER_SECONDS)
-                    items.append(Work(job, result, OVERDUE, guard_at, result.delivery.start_before))
-                case Waiting():
-                    items.append(Later(job, result.until))
-                case Ended():
-                    items.append(Done(job))
-        return items
 
     async def perform(self, work: Work) -> Receipt:
         armed: Armed = work.payload
         return await self.transport.deliver(armed.delivery)
+
+    async def close(self) -> None:
+        await self.transport.close()
+
+
+class SendHandler(NetworkDoor):
+    """`exchange.send`: the first and only sending of a wish."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.breaker = Breaker()
+
+    def prepare(self, jobs: Sequence[ClaimedJob], *, now: datetime, monotonic_now: float) -> list[Work | Disposition]:
+        by_lane: dict[int, list[UUID]] = defaultdict(list)
+        for job in jobs:
+            by_lane[job.lane_id].append(job.subject_id)
+        results = transactions_arm(by_lane=by_lane, now=now, monotonic_now=monotonic_now, breaker=self.breaker)
+        return _items(jobs, results, guard_kind=OVERDUE)
 
     def conclude(self, outcomes: Sequence[Outcome], *, now: datetime) -> list[Disposition]:
         results = [_result(outcome, _read(outcome), now=now) for outcome in outcomes]
@@ -75,15 +79,71 @@ class SendHandler:
         return Done(job)
 
     def outcome_failed(self, outcome: Outcome, error: Exception, *, now: datetime) -> Disposition:
-        try:
-            reply = _read(outcome)
-        except Exception as worse:
-            reply = untrusted(f"it could not be read: {type(worse).__name__}")
-        transaction_unconcluded(result=_result(outcome, reply, now=now), now=now)
+        transaction_unconcluded(result=_result(outcome, _read_safely(outcome), now=now), now=now)
         return Parked(outcome.work.job, f"outcome could not be concluded: {fault_told(error)}")
 
-    async def close(self) -> None:
-        await self.transport.close()
+
+class ResolveHandler(NetworkDoor):
+    """`exchange.resolve`: ask about an act in doubt, or undo what must not stand, until it has ended."""
+
+    def prepare(self, jobs: Sequence[ClaimedJob], *, now: datetime, monotonic_now: float) -> list[Work | Disposition]:
+        ids = [job.subject_id for job in jobs]
+        return _items(jobs, doubts_arm(transaction_ids=ids, now=now, monotonic_now=monotonic_now), guard_kind=RESOLVE)
+
+    def conclude(self, outcomes: Sequence[Outcome], *, now: datetime) -> list[Disposition]:
+        results = [_result(outcome, _read(outcome), now=now) for outcome in outcomes]
+        again_at = answers_conclude(results=results, now=now)
+        return [_once_more(outcome.work.job, again_at[outcome.work.job.subject_id]) for outcome in outcomes]
+
+    def job_failed(self, job: ClaimedJob, error: Exception, *, now: datetime) -> Disposition:
+        doubt_cannot_be_asked(transaction_id=job.subject_id, now=now)
+        return Parked(job, f"no question could be built: {fault_told(error)}")
+
+    def outcome_failed(self, outcome: Outcome, error: Exception, *, now: datetime) -> Disposition:
+        answer_unconcluded(result=_result(outcome, _read_safely(outcome), now=now), now=now)
+        return Parked(outcome.work.job, f"answer could not be concluded: {fault_told(error)}")
+
+
+class WatchHandler(ResolveHandler):
+    """`exchange.watch`: a few looks after what was reversed, or is held for refused because it was not found."""
+
+    def prepare(self, jobs: Sequence[ClaimedJob], *, now: datetime, monotonic_now: float) -> list[Work | Disposition]:
+        ids = [job.subject_id for job in jobs]
+        results = doubts_arm(transaction_ids=ids, now=now, monotonic_now=monotonic_now, watching=True)
+        return _items(jobs, results, guard_kind=WATCH)
+
+    def conclude(self, outcomes: Sequence[Outcome], *, now: datetime) -> list[Disposition]:
+        results = [_result(outcome, _read(outcome), now=now) for outcome in outcomes]
+        answers_conclude(results=results, now=now)
+        return [_looked(outcome.work.job, now) for outcome in outcomes]
+
+
+def _items(
+    jobs: Sequence[ClaimedJob], results: Sequence[Armed | Waiting | Ended], *, guard_kind: str
+) -> list[Work | Disposition]:
+    """Put what the services decided onto the jobs; the guard looks after an armed call that nobody concludes."""
+    by_subject = {job.subject_id: job for job in jobs}
+    items: list[Work | Disposition] = []
+    for result in results:
+        job = by_subject[result.transaction_id]
+        match result:
+            case Armed():
+                guard_at = result.deadline + timedelta(seconds=settings.OVERDUE_AFTER_SECONDS)
+                items.append(Work(job, result, guard_kind, guard_at, result.delivery.start_before))
+            case Waiting():
+                items.append(Later(job, result.until))
+            case Ended():
+                items.append(Done(job))
+    return items
+
+
+def _once_more(job: ClaimedJob, again_at: datetime | None) -> Disposition:
+    return Done(job) if again_at is None else Later(job, again_at)
+
+
+def _looked(job: ClaimedJob, now: datetime) -> Disposition:
+    looks, ladder = job.attempts + 1, settings.LADDERS["watch"]
+    return Later(job, now + timedelta(seconds=ladder[looks])) if looks < len(ladder) else Done(job)
 
 
 class OverdueHandler:
@@ -107,6 +167,13 @@ def _after(job: ClaimedJob, state: str, deadline: datetime, outcome: Outcome | N
         late = outcome is not None and now > deadline
         return Later(job, now if late else max(deadline, now), kind=RESOLVE, priority=RESOLVE_PRIORITY)
     return Done(job)
+
+
+def _read_safely(outcome: Outcome) -> Reply:
+    try:
+        return _read(outcome)
+    except Exception as worse:
+        return untrusted(f"it could not be read: {type(worse).__name__}")
 
 
 def _read(outcome: Outcome) -> Reply:
@@ -133,7 +200,9 @@ def _read(outcome: Outcome) -> Reply:
         )
     except EnvelopeBroken as broken:
         return untrusted(str(broken))
-    reply = DIALECTS[interface.dialect].read(armed.kind, armed.wish, msgid=armed.facts.message_id, body=receipt.body)
+    reply = DIALECTS[interface.dialect].read(
+        armed.kind, armed.wish, msgid=armed.facts.message_id, body=receipt.body, original=armed.original
+    )
     # The insurer's words may name the person; they are kept in clear, so they are kept without him.
     return replace(reply, insurer_text=masked_text(reply.insurer_text, known=personal_values(armed.wish.body)))
 
@@ -153,7 +222,9 @@ def _result(outcome: Outcome, reply: Reply, *, now: datetime) -> CallResult:
     return CallResult(
         armed.call_id,
         armed.transaction_id,
+        armed.kind,
         armed.facts.message_id,
+        armed.armed_at,
         reply,
         receipt.status,
         receipt.elapsed_ms,

@@ -3,3 +3,4 @@
 SEND = "exchange.send"
 OVERDUE = "exchange.overdue"
 RESOLVE = "exchange.resolve"
+WATCH = "exchange.watch"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from exchange.states import CallOutcome
+from exchange.states import CallKind, CallOutcome
 
 PLATFORM_CODE = "MEDISETTLE"
 
@@ -27,6 +28,18 @@ class Wish:
     def person(self) -> Mapping[str, Any]:
         person: Mapping[str, Any] = self.body["person"]
         return person
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The act that a query, a reversal or a cancel speaks of.
+
+    A cancel is asked for by the number of the settlement it undoes: that works with every insurer.
+    """
+
+    kind: CallKind
+    msgid: str
+    settlement_no: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +75,23 @@ class Split:
     settlement_no: str
 
 
+class Held(StrEnum):
+    """What an insurer holds of an act that we asked about."""
+
+    STANDS = "stands"
+    UNDONE = "undone"  # By a reversal.
+    CANCELLED = "cancelled"
+    REFUSED = "refused"
+    ANOTHER = "another"  # Under our message id, but of another person or total: a contradiction.
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A counterparty's answer in our words. What happens next is decided by the services, never by the codec."""
+    """A counterparty's answer in our words. What happens next is decided by the services, never by the codec.
+
+    `held` is what a DONE query found, with `split` where the act stands. A DONE reversal names in `undone` the
+    settlement that it undid; without one, nothing was held.
+    """
 
     outcome: CallOutcome
     reason_code: str = ""
@@ -72,6 +99,8 @@ class Reply:
     insurer_code: str = ""
     insurer_text: str = ""
     split: Split | None = None
+    held: Held | None = None
+    undone: str = ""
 
 
 def untrusted(explanation: str) -> Reply:

@@ -13,12 +13,12 @@ REASONS: dict[str, tuple[str, str, str]] = {
     "insurer_did_not_answer": (
         "The insurer did not answer in time; whether it settled is not known yet.",
         "保险方未在时限内应答，是否已结算尚不确定。",
-        "Do not send a new settlement. Ask the insurer or the operators; this version does not find out by itself yet.",
+        "Wait: the monitor is finding out. Or take cash and say so with abandon. Send no new settlement meanwhile.",
     ),
     "answer_not_trusted": (
         "The insurer's answer could not be trusted ({explanation}); whether it settled is not known yet.",
         "保险方的应答不可采信（{explanation}），是否已结算尚不确定。",
-        "Do not send a new settlement. Ask the insurer or the operators; this version does not find out by itself yet.",
+        "Wait: the monitor is finding out. Or take cash and say so with abandon. Send no new settlement meanwhile.",
     ),
     "answer_not_worked": (
         "The insurer answered, but the platform could not work its answer; a person is looking at it.",
@@ -60,13 +60,163 @@ REASONS: dict[str, tuple[str, str, str]] = {
         "保险方未应答。查询类交易不涉及资金，无悬账。",
         "Ask again with a new his_no.",
     ),
+    "cash_taken": (
+        "Cash was taken before the insurer's result was known; the reversal is ours to do.",
+        "在得知保险结果前已收取现金，冲正由平台负责。",
+        "Nothing: the cash is the payment for now. Ask again with GET for how it ended.",
+    ),
+    "cash_taken_reversing": (
+        "Cash was taken and the insurer turned out to have settled; that settlement is being reversed.",
+        "已收取现金，而保险方其实已结算，平台正在冲正该笔结算。",
+        "Nothing: the cash is the payment. Do not settle the bill before the verdict is `reversed`.",
+    ),
+    "cash_without_wish": (
+        "Cash was reported for a wish that had never come; nothing was and nothing will be sent for it.",
+        "收到了现金登记，但从未收到该交易；不会再向保险方发送。",
+        "To settle the bill after all, send a new his_no with `replaces` naming this one.",
+    ),
+    "abandoned_before_sending": (
+        "Cash was taken before the message left; it was not sent.",
+        "在报文发出前已收取现金，报文未发送。",
+        "Nothing: the cash is the payment. To settle after all, send a new his_no with `replaces`.",
+    ),
+    "reversing_abandoned": (
+        "Cash was taken and the insurer's result is not known; the wish is being reversed to be safe.",
+        "已收取现金且保险结果未知，平台正在冲正以确保不重复扣费。",
+        "Nothing: the cash is the payment. Ask again with GET for how it ended.",
+    ),
+    "reversing_not_proven": (
+        "Nothing could be proven after the quiet time, so the wish is being reversed.",
+        "静默期过后仍无法证实，平台正在冲正该交易。",
+        "Wait for `reversed`; then settle anew with `replaces`, or keep the cash.",
+    ),
+    "reversing_surfaced": (
+        "The insurer shows as settled what was held for undone; it is being reversed once more.",
+        "保险方显示原以为未生效的结算已生效，平台正在再次冲正。",
+        "Nothing: what you were told stays true.",
+    ),
+    "reversing_late_answer": (
+        "The insurer's answer came after the wish was held for undone; it is being reversed once more.",
+        "保险方的应答迟到，平台正在再次冲正。",
+        "Nothing: what you were told stays true.",
+    ),
+    "disown_in_progress": (
+        "You disowned this success; its reversal is under way.",
+        "贵院否认了该笔成功交易，平台正在冲正。",
+        "Wait for `reversed` before you settle the bill anew.",
+    ),
+    "reversing_ruling": (
+        "Two persons decided to ask the insurer again to reverse it.",
+        "经两人裁定，正再次向保险方发起冲正。",
+        "Wait; ask again with GET.",
+    ),
+    "reversal_accepted": (
+        "The insurer undid the settlement.",
+        "保险方已撤销该笔结算。",
+        "Cash that was taken is the payment; to settle after all, send a new his_no with `replaces`.",
+    ),
+    "nothing_held": (
+        "The insurer holds nothing of this wish.",
+        "保险方没有该交易的任何记录。",
+        "Cash that was taken is the payment; to settle after all, send a new his_no with `replaces`.",
+    ),
+    "not_found_after_quiet": (
+        "Asked after the quiet time, the insurer holds nothing of this wish.",
+        "静默期过后查询，保险方没有该交易的记录。",
+        "Send a new his_no with `retry_of`, or with `replaces` where cash was taken.",
+    ),
+    "cancelled_by": (
+        "The settlement was cancelled by {explanation}.",
+        "该笔结算已由 {explanation} 撤销。",
+        "Nothing.",
+    ),
+    "cancelled_as": (
+        "The insurer booked the cancel as {explanation}.",
+        "保险方的撤销单号为 {explanation}。",
+        "Nothing.",
+    ),
+    "resettle_cancel_refused": (
+        "The settled fee could not be cancelled ({explanation}), so the rest was not settled; the old one stands.",
+        "保险方未撤销原结算（{explanation}），因此未重新结算，原结算仍然有效。",
+        "Read the cancel's reason with GET; nothing has changed.",
+    ),
+    "cancelled_rest_open": (
+        "The old settlement is cancelled, but the rest could not be settled ({explanation}).",
+        "原结算已撤销，但剩余部分未能重新结算（{explanation}）。",
+        "Settle the rest with a new his_no whose `replaces` names this one, or give the service up.",
+    ),
+    "service_cancelled_before_sending": (
+        "The service was cancelled before the message left; it was not sent.",
+        "报文发出前服务已取消，未发送。",
+        "Give back what cash was taken and report it with refunded.",
+    ),
+    "needs_person": (
+        "A person has to look at this transaction.",
+        "该交易需要人工处理。",
+        "Wait for the ruling; the back office sees it in its queue.",
+    ),
+    "ladder_used_up": (
+        "The insurer gave no usable answer to any question; a person has it now.",
+        "多次询问保险方均无有效应答，已转人工处理。",
+        "Wait for the ruling; the back office sees it in its queue.",
+    ),
+    "reversal_refused": (
+        "The insurer refuses to reverse; a person has it now.",
+        "保险方拒绝冲正，已转人工处理。",
+        "Wait for the ruling; the back office sees it in its queue.",
+    ),
+    "reversal_not_answered": (
+        "The reversal was not answered, and this insurer can neither be asked nor told twice; a person has it now.",
+        "冲正无应答，且该保险方既不能查询也不能重复冲正，已转人工处理。",
+        "Wait for the ruling; the back office sees it in its queue.",
+    ),
+    "reverse_window_over": (
+        "The time in which the insurer takes reversals is over; a person has it now.",
+        "已超过保险方受理冲正的时限，已转人工处理。",
+        "Wait for the ruling; the back office sees it in its queue.",
+    ),
+    "original_unknown": (
+        "The insurer says that it knows nothing to reverse, which proves nothing here; a person has it now.",
+        "保险方称没有可冲正的记录，但这不足以证实，已转人工处理。",
+        "Wait for the ruling; the back office sees it in its queue.",
+    ),
+    "held_another": (
+        "Under our message id the insurer shows another person or total; a person has it now.",
+        "保险方在本报文编号下显示了不同的人员或金额，已转人工处理。",
+        "Wait for the ruling; the back office sees it in its queue.",
+    ),
+    "held_undone": (
+        "The insurer shows the settlement as reversed, though nobody here reversed it; a person has it now.",
+        "保险方显示该结算已被冲正，但平台并未发起冲正，已转人工处理。",
+        "Wait for the ruling; the back office sees it in its queue.",
+    ),
+    "held_cancelled": (
+        "The insurer shows the settlement as cancelled, though nobody here cancelled it; a person has it now.",
+        "保险方显示该结算已被撤销，但平台并未发起撤销，已转人工处理。",
+        "Wait for the ruling; the back office sees it in its queue.",
+    ),
+    "question_not_built": (
+        "No question to the insurer could be built; a person has it now.",
+        "无法生成向保险方的询问报文，已转人工处理。",
+        "Give the trace id to the platform's operators.",
+    ),
+    "no_call_to_ask_about": (
+        "No message of this wish is stored to ask about; a person has it now.",
+        "没有可供查询的报文记录，已转人工处理。",
+        "Give the trace id to the platform's operators.",
+    ),
+    "ruled": (
+        "Two persons ruled on this transaction.",
+        "该交易已由两人裁定。",
+        "Nothing: the verdict is final.",
+    ),
 }
 
 # Beside the sentences above: who must do what, in Chinese.
 FIXES_ZH: dict[str, str] = {
     "waiting_for_insurer": "请用 GET 再次查询，或原样重发该请求：重发只会继续等待，不会重复执行。",
-    "insurer_did_not_answer": "请勿重新结算。请向保险方或平台运营人员核实；本版本尚不能自行查明结果。",
-    "answer_not_trusted": "请勿重新结算。请向保险方或平台运营人员核实；本版本尚不能自行查明结果。",
+    "insurer_did_not_answer": "请等待，平台正在核实；或改收现金并用 abandon 告知。在此期间请勿重新结算。",
+    "answer_not_trusted": "请等待，平台正在核实；或改收现金并用 abandon 告知。在此期间请勿重新结算。",
     "answer_not_worked": "请勿重新结算。请用 GET 再次查询，并将追踪编号提供给平台运营人员。",
     "refused_by_insurer": "请查看保险方返回的说明或代码；排除原因后，使用新的 HIS 流水号重新提交。",
     "connection_failed": "请改收现金，或稍后使用新的 HIS 流水号重试；保险方没有任何记录。",
@@ -75,6 +225,36 @@ FIXES_ZH: dict[str, str] = {
     "lane_paused": "请改收现金，或待平台运营人员恢复该通道后，使用新的 HIS 流水号重新提交。",
     "could_not_build": "请将追踪编号提供给平台运营人员。",
     "no_answer_nothing_at_stake": "请使用新的 HIS 流水号重新查询。",
+    "cash_taken": "无需处理：现金暂作付款，稍后可用 GET 查询最终结果。",
+    "cash_taken_reversing": "无需处理：现金即为付款。在结果变为 reversed 之前，请勿重新结算该账单。",
+    "cash_without_wish": "如仍需医保结算，请使用新的 HIS 流水号并在 replaces 中填写本流水号。",
+    "abandoned_before_sending": "无需处理：现金即为付款。如仍需结算，请使用新的流水号并填写 replaces。",
+    "reversing_abandoned": "无需处理：现金即为付款，稍后可用 GET 查询最终结果。",
+    "reversing_not_proven": "请等待结果变为 reversed，之后可用 replaces 重新结算，或保留现金。",
+    "reversing_surfaced": "无需处理：此前告知的结果保持不变。",
+    "reversing_late_answer": "无需处理：此前告知的结果保持不变。",
+    "disown_in_progress": "请等待结果变为 reversed 后再重新结算该账单。",
+    "reversing_ruling": "请等待，并用 GET 再次查询。",
+    "reversal_accepted": "已收现金即为付款；如仍需结算，请使用新的流水号并填写 replaces。",
+    "nothing_held": "已收现金即为付款；如仍需结算，请使用新的流水号并填写 replaces。",
+    "not_found_after_quiet": "请使用新的流水号并填写 retry_of；如已收现金请填写 replaces。",
+    "cancelled_by": "无需处理。",
+    "cancelled_as": "无需处理。",
+    "resettle_cancel_refused": "请用 GET 查看撤销交易的原因；一切保持原状。",
+    "cancelled_rest_open": "请使用新的流水号重新结算剩余部分并在 replaces 中填写本流水号，或取消服务。",
+    "service_cancelled_before_sending": "如已收现金请退还，并用 refunded 告知。",
+    "needs_person": "请等待人工裁定，可在院端后台查看。",
+    "ladder_used_up": "请等待人工裁定，可在院端后台查看。",
+    "reversal_refused": "请等待人工裁定，可在院端后台查看。",
+    "reversal_not_answered": "请等待人工裁定，可在院端后台查看。",
+    "reverse_window_over": "请等待人工裁定，可在院端后台查看。",
+    "original_unknown": "请等待人工裁定，可在院端后台查看。",
+    "held_another": "请等待人工裁定，可在院端后台查看。",
+    "held_undone": "请等待人工裁定，可在院端后台查看。",
+    "held_cancelled": "请等待人工裁定，可在院端后台查看。",
+    "question_not_built": "请将追踪编号提供给平台运营人员。",
+    "no_call_to_ask_about": "请将追踪编号提供给平台运营人员。",
+    "ruled": "无需处理：结果为最终结果。",
 }
 
 

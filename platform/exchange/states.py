@@ -53,6 +53,8 @@ OPERATION_CLASSES = {
     "presettle": OperationClass.READS,
     "settle": OperationClass.MOVES,
     "cancel": OperationClass.UNDOES,
+    # Two ordinary transactions: a cancel, then a settle for the rest.
+    "resettle": OperationClass.UNDOES,
 }
 
 
@@ -127,6 +129,9 @@ class EvidenceKind(models.TextChoices):
     CALL_OUTCOME = "CALL_OUTCOME"
     DEADLINE_PASSED = "DEADLINE_PASSED"
     OUR_RULE = "OUR_RULE"
+    HOSPITAL_SAID = "HOSPITAL_SAID"  # abandon, disown, refunded, service cancelled, day list
+    CANCEL_PROVEN = "CANCEL_PROVEN"
+    RULING = "RULING"
 
 
 class VerdictWord(models.TextChoices):
@@ -138,6 +143,45 @@ class VerdictWord(models.TextChoices):
     REVERSED = "reversed"
     CANCELLED = "cancelled"
     STANDS = "stands"
+
+
+# Told again they stay as they are; only these two move on by themselves.
+NOT_FINAL = (VerdictWord.PENDING, VerdictWord.ABANDONED)
+
+
+class CancelWindow(models.TextChoices):
+    """How long an insurer takes a cancel; NONE: no limit that is known, the insurer decides."""
+
+    SAME_DAY = "same_day"
+    SAME_MONTH = "same_month"
+    UNTIL_CLEARED = "until_cleared"
+    NONE = "none"
+
+
+class Cause(models.TextChoices):
+    """Why a reversal was begun."""
+
+    ABANDONED = "abandoned"  # Cash was taken; then it was proven settled, or nothing could be proven.
+    NOT_PROVEN = "not_proven"  # After the quiet time nothing proved either way.
+    DISOWNED = "disowned"
+    SURFACED = "surfaced"  # It was held for undone or refused, and shows as settled.
+    LATE_ANSWER = "late_answer"
+    RULING = "ruling"
+
+
+class ReversalEnd(models.TextChoices):
+    ACCEPTED = "ACCEPTED"
+    NOTHING_HELD = "NOTHING_HELD"
+    GIVEN_UP = "GIVEN_UP"  # With a person now.
+
+
+class Decision(models.TextChoices):
+    """What a ruling of two persons may say of a transaction that needs them."""
+
+    SUCCEEDED = "SUCCEEDED"
+    REVERSED = "REVERSED"
+    REJECTED = "REJECTED"
+    REVERSING = "REVERSING"  # Ask the insurer again.
 
 
 class GrantSource(models.TextChoices):

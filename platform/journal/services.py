@@ -54,6 +54,23 @@ def jobs_add(*, drafts: Sequence[JobDraft], now: datetime) -> None:
         transaction.on_commit(lambda: hint_publish(lane_ids=due_lanes))
 
 
+def jobs_ensure(*, drafts: Sequence[JobDraft], now: datetime) -> None:
+    """Like `jobs_add`; a job that exists already is due when the draft says at the latest, and no longer parked.
+
+    One that somebody holds is left alone: he sees the new state when he concludes.
+    """
+    if not drafts:
+        return
+    jobs_add(drafts=drafts, now=now)
+    with connection.cursor() as cursor:
+        for run_at in sorted({draft.run_at for draft in drafts}):
+            due = [draft for draft in drafts if draft.run_at == run_at]
+            cursor.execute(
+                "SELECT journal_jobs_wake(%s, %s, %s)",
+                [[draft.subject_id for draft in due], [draft.kind for draft in due], run_at],
+            )
+
+
 CLAIM = """
 SELECT job.id, job.kind, job.lane_id, job.organisation_id, job.subject_id, job.attempts, job.trace_id, job.created_at
 FROM unnest(%s::bigint[], %s::integer[]) AS slot (lane_id, free)

@@ -51,7 +51,8 @@ class House:
 def forget_processes() -> None:
     """Caches of this process outlive a test; the rows they speak of do not."""
     ring.forget()
-    interfaces._cache.read_at = routing._cache.read_at = float("-inf")
+    interfaces.interfaces_forget()
+    routing.routes_forget()
     for handler in handlers().values():
         if breaker := getattr(handler, "breaker", None):
             breaker.readings.clear()
@@ -180,4 +181,4 @@ def fresh(row: Transaction) -> Transaction:
 def move_insurer(house: House, base_url: str) -> None:
     """The house's insurer answers at another address from now on."""
     interface_define(code=house.interface.code, insurer_id=house.insurer.pk, lane=house.lane, base_url=base_url)
-    interfaces._cache.read_at = float("-inf")
+    interfaces.interfaces_forget()

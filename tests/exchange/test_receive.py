@@ -14,15 +14,8 @@ from django.db import connection, transaction
 from core.row_security import seen_by
 from exchange.models import IdempotencyKey, Transaction
 from exchange.selectors.routing import NoRoute
-from exchange.services.receive import (
-    BillBusy,
-    BillSettled,
-    HisNoReused,
-    KeyReused,
-    Received,
-    WishDraft,
-    transactions_receive,
-)
+from exchange.services.guards import BillBusy, BillSettled
+from exchange.services.receive import HisNoReused, KeyReused, Received, WishDraft, transactions_receive
 from journal.models import Job
 from tests.exchange.house import House, connect, draft, fresh, receive, received
 from tests.exchange.test_states import put

@@ -11,6 +11,9 @@ DEADLINE_SECONDS = {
     "settle": environment.number("MEDISETTLE_DEADLINE_SETTLE", 3 if _SCALED else 60),
     "settle_inpatient": environment.number("MEDISETTLE_DEADLINE_INPATIENT", 4 if _SCALED else 120),
 }
+DEADLINE_SECONDS["cancel"] = DEADLINE_SECONDS["settle"]
+DEADLINE_SECONDS["query"] = environment.number("MEDISETTLE_DEADLINE_QUERY", 2 if _SCALED else 10)
+DEADLINE_SECONDS["reverse"] = environment.number("MEDISETTLE_DEADLINE_REVERSE", 3 if _SCALED else 30)
 CONNECT_SECONDS = 2.0
 # From arming a Call to its first byte on the socket; later the process that armed it drops it.
 SEND_WITHIN_SECONDS = 2.0
@@ -31,5 +34,18 @@ BREAKER = {
     "cool_seconds": 5.0 if _SCALED else 30.0,
     "p95_factor": 3.0,
 }
+# Delays after each try, in seconds; whoever comes to the end of a ladder is handed to a person, never dropped.
+LADDERS: dict[str, tuple[float, ...]] = {
+    "query": (0.5, 1, 1, 2, 2, 3, 3, 5, 5, 5, 8, 8, 8, 10, 10, 10, 15, 15, 15, 20, 20, 20)
+    if _SCALED
+    else (5, 5, 10, 10, 20, 20, 40, 60, 60, 120, 120, 300, 300, 600, 600, 900, 900, 1800, 1800, 3600),
+    "reverse": (0.5, 1, 1, 2, 2, 3, 3, 5, 5, 5, 8, 8, 8, 10, 10, 10, 15, 15, 15, 20, 20, 20)
+    if _SCALED
+    else (5, 10, 20, 40, 60, 120, 300, 600, 900, 1800, 3600, 3600, 7200, 7200, 14400, 14400),
+    # Looks after what was reversed or is held for refused because it was not found.
+    "watch": (5, 15, 60) if _SCALED else (600, 3600, 86400),
+}
+# A refund that is due for longer than this is shown as unclaimed.
+UNCLAIMED_AFTER_SECONDS = 30 * 86400
 # The readable table of the house: which message kinds and jobs are handled by what.
 WIRING = "config.wiring"

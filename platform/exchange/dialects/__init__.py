@@ -6,15 +6,17 @@ from datetime import datetime
 from typing import Protocol
 
 from exchange.dialects.native.codec import NativeDialect
-from exchange.messages import Outbound, Reply, Wish
+from exchange.messages import Original, Outbound, Reply, Wish
 from exchange.states import CallKind
 
 
 class Dialect(Protocol):
-    def build(self, kind: CallKind, wish: Wish, *, msgid: str, not_after: datetime) -> Outbound:
-        """The message for a wish. Raises CannotBuild when the wish lacks what this counterparty needs."""
+    def build(
+        self, kind: CallKind, wish: Wish, *, msgid: str, not_after: datetime, original: Original | None = None
+    ) -> Outbound:
+        """The message for a wish, or about the `original` act of one. Raises what building it raises."""
 
-    def read(self, kind: CallKind, wish: Wish, *, msgid: str, body: bytes) -> Reply:
+    def read(self, kind: CallKind, wish: Wish, *, msgid: str, body: bytes, original: Original | None = None) -> Reply:
         """What a verified answer means. Never raises for anything that a counterparty can send."""
 
 

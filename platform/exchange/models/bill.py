@@ -17,8 +17,31 @@ class Bill(models.Model):
         default=1, help_text="How many requests named it; counting them takes the lock."
     )
     created_at = models.DateTimeField()
+    collected_minor = models.BigIntegerField(default=0, help_text="Sum of its self-payments.")
+    refunded_minor = models.BigIntegerField(default=0, help_text="Sum of its refunds.")
+    refund_due_minor = models.BigIntegerField(default=0)
+    refund_due_since = models.DateTimeField(null=True)
+    cash_short_minor = models.BigIntegerField(default=0, help_text="A refund that became too much.")
+    unsquare_since = models.DateTimeField(null=True, help_text="At rest and yet not square, nor explained by a refund.")
+    # What of the cash is recognised in the ledger as fees and as own share, and by which posting; see docs.
+    cash_book = models.ForeignKey(
+        "accounts.Organisation", null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    recognised_fees_minor = models.BigIntegerField(default=0)
+    recognised_own_minor = models.BigIntegerField(default=0)
+    recognition_id = models.UUIDField(null=True, help_text="The ledger posting that says so.")
+    recognition_no = models.PositiveIntegerField(default=0)
 
     class Meta:
+        indexes = [
+            models.Index(
+                fields=["organisation", "created_at"],
+                condition=models.Q(refund_due_minor__gt=0)
+                | models.Q(cash_short_minor__gt=0)
+                | models.Q(unsquare_since__isnull=False),
+                name="bills_that_are_not_right",
+            )
+        ]
         constraints = [
             models.UniqueConstraint(fields=["organisation", "visit_no", "bill_no"], name="one_bill_per_number")
         ]

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
 from exchange.models.bill import Bill
 from exchange.models.interface import InsurerInterface
-from exchange.states import EvidenceKind, OperationClass, TransactionFlow, VerdictWord
+from exchange.states import OPEN, EvidenceKind, OperationClass, TransactionFlow, TransactionState, VerdictWord
+
+
+def _reference(says: str) -> models.ForeignKey[Any, Any]:
+    """Another wish of the same organisation, named by the hospital."""
+    return models.ForeignKey(
+        "self", null=True, on_delete=models.PROTECT, related_name="+", db_index=False, help_text=says
+    )
 
 
 class Transaction(TransactionFlow):
@@ -19,9 +28,23 @@ class Transaction(TransactionFlow):
     his_no = models.CharField(max_length=66)
     operation = models.CharField(max_length=20)
     operation_class = models.CharField(max_length=10, choices=OperationClass)
-    interface = models.ForeignKey(InsurerInterface, on_delete=models.PROTECT, related_name="+", db_index=False)
+    interface = models.ForeignKey(
+        InsurerInterface,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        help_text="None on a tombstone: cash was reported for a wish that never came.",
+    )
     bill = models.ForeignKey(Bill, null=True, on_delete=models.PROTECT, related_name="transactions")
     batch_no = models.TextField(default="", blank=True)
+    of = _reference("The settled transaction that a cancel undoes.")
+    replaces = _reference("The ended wish whose bill and cash this one takes over.")
+    retry_of = _reference("The wish without cash that this one tries again.")
+    presettle_of = _reference("The trial that promised the patient's own share.")
+    expect_cash_minor = models.BigIntegerField(null=True, help_text="The own share that the patient was told before.")
+    operator_no = models.TextField(default="", blank=True)
+    shift_no = models.TextField(default="", blank=True)
     inpatient = models.BooleanField(default=False)
     person_index = models.BinaryField(help_text="Blind index of id type and number.")
     body_digest = models.BinaryField(help_text="SHA-256 of the canonical body without wait_seconds.")
@@ -39,12 +62,22 @@ class Transaction(TransactionFlow):
     insurer_text = models.TextField(default="", blank=True)
     received_at = models.DateTimeField()
     acknowledged_at = models.DateTimeField(null=True)
+    abandoned_at = models.DateTimeField(null=True, help_text="The cashier took cash before anything was proven.")
+    disowned_at = models.DateTimeField(null=True, help_text="The hospital never booked this success.")
+    service_cancelled_at = models.DateTimeField(null=True, help_text="The service is not given: all cash is due back.")
+    episode = models.PositiveSmallIntegerField(default=0, help_text="How often it was proven to be settled there.")
+    told = models.CharField(max_length=10, choices=VerdictWord, default="", help_text="The last verdict but `pending`.")
+    owner = models.TextField(default="", blank=True, help_text="Who is on call for it while it needs a person.")
     # On rows from `exchange.locks` only.
     hospital_code: str
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["organisation", "his_no"], name="one_transaction_per_his_no"),
+            models.CheckConstraint(
+                condition=models.Q(interface__isnull=False) | models.Q(state=TransactionState.NOT_SENT),
+                name="only_a_tombstone_has_no_insurer",
+            ),
             models.CheckConstraint(
                 condition=models.Q(total_minor__isnull=True) | models.Q(total_minor__gt=0), name="a_total_is_positive"
             ),
@@ -58,12 +91,33 @@ class Transaction(TransactionFlow):
                 ),
                 name="the_parts_make_the_total",
             ),
+            models.UniqueConstraint(
+                fields=["of"],
+                condition=models.Q(operation_class="UNDOES", state__in=OPEN),
+                name="one_open_cancel_per_transaction",
+            ),
             models.CheckConstraint(
                 condition=~models.Q(operation_class="MOVES", state="SUCCEEDED") | models.Q(cash_minor__isnull=False),
                 name="a_settled_fee_has_its_parts",
             ),
         ]
-        indexes = [models.Index(fields=["organisation", "-received_at"], name="transactions_of_the_day")]
+        indexes = [
+            models.Index(fields=["organisation", "-received_at"], name="transactions_of_the_day"),
+            # The abnormal feed, the portals' queues and the monitor read these two.
+            models.Index(
+                fields=["organisation", "received_at"],
+                condition=models.Q(state__in=OPEN),
+                name="transactions_not_ended",
+            ),
+            models.Index(
+                fields=["organisation", "received_at"],
+                condition=models.Q(
+                    state=TransactionState.SUCCEEDED, operation_class="MOVES", acknowledged_at__isnull=True
+                ),
+                name="transactions_unacknowledged",
+            ),
+            models.Index(fields=["of"], condition=models.Q(of__isnull=False), name="cancels_of_a_transaction"),
+        ]
 
     def __str__(self) -> str:
         return self.his_no
@@ -78,7 +132,14 @@ class IdempotencyKey(models.Model):
     )
     key = models.CharField(max_length=255)
     digest = models.BinaryField()
-    transaction = models.ForeignKey(Transaction, on_delete=models.PROTECT, related_name="+", db_index=False)
+    transaction = models.ForeignKey(
+        Transaction,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        help_text="None where the request named no transaction: a shift, a day.",
+    )
     created_at = models.DateTimeField()
 
     class Meta:

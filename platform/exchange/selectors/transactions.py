@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,17 +14,20 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from exchange.models import Evidence, Transaction, Verdict
-from exchange.states import OperationClass
 
 
 @dataclass(frozen=True, slots=True)
 class KnownWish:
-    """A wish that is stored, as far as a request is held against it."""
+    """A wish that is stored, as far as a request is held against it. An empty digest: a tombstone, no wish came yet."""
 
     id: UUID
     his_no: str
     digest: bytes
     state: str
+    bill_id: UUID | None = None
+    visit_no: str = ""
+    bill_no: str = ""
+    interface_id: int | None = None
 
 
 @dataclass(slots=True)
@@ -35,11 +39,13 @@ class Known:
 
 
 KNOWN = """
-SELECT true, organisation_id, his_no, id, his_no, body_digest, state FROM exchange_transaction
-WHERE organisation_id = ANY (%s) AND his_no = ANY (%s)
+SELECT true, wish.organisation_id, his_no, wish.id, his_no, body_digest, state, bill_id, visit_no, bill_no, interface_id
+FROM exchange_transaction wish LEFT JOIN exchange_bill bill ON bill.id = bill_id
+WHERE wish.organisation_id = ANY (%s) AND his_no = ANY (%s)
 UNION ALL
-SELECT false, claim.organisation_id, claim.key, wish.id, wish.his_no, claim.digest, wish.state
-FROM exchange_idempotencykey claim JOIN exchange_transaction wish ON wish.id = claim.transaction_id
+SELECT false, claim.organisation_id, claim.key, wish.id, coalesce(wish.his_no, ''), claim.digest,
+    coalesce(wish.state, ''), NULL, NULL, NULL, NULL
+FROM exchange_idempotencykey claim LEFT JOIN exchange_transaction wish ON wish.id = claim.transaction_id
 WHERE claim.organisation_id = ANY (%s) AND claim.key = ANY (%s)
 """
 
@@ -49,33 +55,38 @@ def known_of(*, organisation_ids: Iterable[int], his_nos: Iterable[str], keys: I
     ids, known = list(organisation_ids), Known()
     with connection.cursor() as cursor:
         cursor.execute(KNOWN, [ids, list(his_nos), ids, list(keys)])
-        for by_his_no, organisation_id, name, transaction_id, his_no, digest, state in cursor.fetchall():
-            found = KnownWish(transaction_id, his_no, bytes(digest), state)
+        for by_his_no, organisation_id, name, transaction_id, his_no, digest, state, *place in cursor.fetchall():
+            found = KnownWish(transaction_id, his_no, bytes(digest), state, *place)
             (known.wishes if by_his_no else known.keys)[organisation_id, name] = found
     return known
 
 
 @dataclass(frozen=True, slots=True)
 class BillWish:
-    """A MOVES wish as its bill sees it."""
+    """A wish that moves or undoes money, as its bill sees it."""
 
     id: UUID
     his_no: str
+    operation_class: str
     state: str
+    state_at: datetime
     batch_no: str
-    total_minor: int
+    follows: UUID | None = None
+    of: UUID | None = None
+    service_cancelled: bool = False
 
 
-def money_wishes_of_bills(bill_ids: Iterable[UUID]) -> dict[UUID, list[BillWish]]:
-    """The MOVES wishes of each bill."""
+def wishes_of_bills(bill_ids: Iterable[UUID]) -> dict[UUID, list[BillWish]]:
+    """The wishes of each bill in order of arrival."""
     wishes: dict[UUID, list[BillWish]] = defaultdict(list)
     ids = list(bill_ids)
     if ids:
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT bill_id, id, his_no, state, batch_no, total_minor FROM exchange_transaction "
-                "WHERE bill_id = ANY (%s) AND operation_class = %s",
-                [ids, str(OperationClass.MOVES)],
+                "SELECT bill_id, id, his_no, operation_class, state, state_at, batch_no, "
+                "coalesce(replaces_id, retry_of_id), of_id, service_cancelled_at IS NOT NULL "
+                "FROM exchange_transaction WHERE bill_id = ANY (%s) ORDER BY id",
+                [ids],
             )
             for bill_id, *columns in cursor.fetchall():
                 wishes[bill_id].append(BillWish(*columns))

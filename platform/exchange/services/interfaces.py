@@ -17,7 +17,7 @@ from exchange.dialects import DIALECTS
 from exchange.envelopes import ENVELOPES
 from exchange.models import CapabilityGrant, InsurerInterface, InterfaceKey, Route
 from exchange.selectors.interfaces import secret_context
-from exchange.states import GrantSource
+from exchange.states import CancelWindow, GrantSource
 
 if TYPE_CHECKING:
     from journal.models import Lane
@@ -32,9 +32,12 @@ FLAGS = frozenset(
         "reverse_unknown_ok",
         "blocks_late_original",
         "not_found_is_final",
+        "cancel_latest_first",
+        "cancel_across_year",
     )
 )
-NUMBERS = frozenset(("max_processing_seconds", "accept_window_seconds"))
+NUMBERS = frozenset(("max_processing_seconds", "accept_window_seconds", "reverse_window_seconds"))
+WORDS = {"cancel_window": frozenset(CancelWindow.values)}
 
 
 class InterfaceInvalid(Problem):
@@ -103,18 +106,22 @@ def capabilities_grant(
     if source == GrantSource.DEMO and settings.ENVIRONMENT == "production":
         raise InterfaceInvalid(explanation="a DEMO grant proves nothing in production")
     for name, value in values.items():
-        if not (name in FLAGS and isinstance(value, bool)) and not (
-            name in NUMBERS
-            and isinstance(value, (int, float))
-            and not isinstance(value, bool)
-            and 0 <= value < math.inf
-        ):
+        if not _is_capability(name, value):
             raise InterfaceInvalid(explanation=f"{name}={value!r} is no capability")
         CapabilityGrant.objects.update_or_create(
             interface=interface,
             name=name,
             defaults={"value": value, "source": source, "granted_at": now, "granted_by": by},
         )
+
+
+def _is_capability(name: str, value: Any) -> bool:
+    if name in FLAGS:
+        return isinstance(value, bool)
+    if name in WORDS:
+        return value in WORDS[name]
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return name in NUMBERS and number and 0 <= value < math.inf
 
 
 def route_add(

@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
-from core.bulk import rows_insert_new
+from core.bulk import rows_insert, rows_insert_new
 from core.clock import local_day
 from core.crypto import organisation_month_scope, seal
 from core.errors import Conflict, Problem
 from core.ids import uuid7
 from exchange.kinds import SEND
-from exchange.models import IdempotencyKey, Transaction
+from exchange.locks import BillKey, bills_take, payments_of
+from exchange.models import IdempotencyKey, Resettlement, Transaction
 from exchange.persons import person_index_of
-from exchange.selectors.routing import RouteRule, route_find
-from exchange.selectors.transactions import (
-    BillWish,
-    Known,
-    KnownWish,
-    answers_of,
-    body_context,
-    known_of,
-    money_wishes_of_bills,
+from exchange.selectors.interfaces import facts_of
+from exchange.selectors.routing import route_find
+from exchange.selectors.transactions import BillWish, Known, KnownWish, body_context, known_of, wishes_of_bills
+from exchange.services.guards import (
+    OnAnotherBill,
+    ReferenceUnknown,
+    cancel_check,
+    follow_check,
+    settle_check,
+    shown,
 )
-from exchange.states import OPEN, OPERATION_CLASSES, OperationClass, TransactionState
+from exchange.services.tombstones import LateWish, tombstones_fill
+from exchange.states import OPERATION_CLASSES, OperationClass
 from journal.services import JobDraft, jobs_add
 
+REST = "~2"  # Behind the his_no of a resettle: its second half.
 RACES = 5
 
 
@@ -57,22 +61,13 @@ class HisNoReused(Conflict):
     fix_zh = "如果只是重发，请以 transaction 中的结果为准。一个 his_no 永远只对应一笔交易，新交易请使用新的 his_no。"
 
 
-class BillBusy(Conflict):
-    code = "bill_has_open_wish"
-    title = "Another wish for this bill is under way"
-    detail = "{other} for this bill has not ended; it is in `transaction`."
-    detail_zh = "该账单的交易 {other} 尚未结束，详见 transaction。"
-    fix = "Wait for its verdict. Do not settle the bill a second time."
-    fix_zh = "请等待该交易的结果，不要对同一账单再次结算。"
-
-
-class BillSettled(Conflict):
-    code = "bill_already_settled"
-    title = "This bill is settled already"
-    detail = "{other} settled this bill; it is in `transaction`."
-    detail_zh = "该账单已由 {other} 结算，详见 transaction。"
-    fix = "To settle a further part of the bill, name a bill.batch_no that is not settled yet."
-    fix_zh = "如需结算该账单的其他部分，请填写尚未结算的 bill.batch_no。"
+class AbandonedBefore(Conflict):
+    code = "abandoned_before"
+    title = "Cash was reported for this wish before it came"
+    detail = "{his_no} was given up and paid in cash before this request arrived; nothing was sent."
+    detail_zh = "在收到本请求之前，{his_no} 已登记放弃并改收现金，未发送任何内容。"
+    fix = "Take the verdict in `transaction`. To settle after all, send a new his_no with `replaces`."
+    fix_zh = "请以 transaction 中的结果为准。如仍需结算，请使用新的流水号并填写 replaces。"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +90,22 @@ class WishDraft:
     body: Mapping[str, Any]
     digest: bytes
     trace_id: str
+    of: str = ""
+    replaces: str = ""
+    retry_of: str = ""
+    presettle_of: str = ""
+    expect_cash_minor: int | None = None
+    operator_no: str = ""
+    shift_no: str = ""
+
+    @property
+    def operation_class(self) -> OperationClass:
+        return OPERATION_CLASSES[self.operation]
+
+    @property
+    def answered_as(self) -> str:
+        """The his_no whose verdict answers this request: of a resettle, that of its second half."""
+        return f"{self.his_no}{REST}" if self.operation == "resettle" else self.his_no
 
 
 @dataclass(slots=True)
@@ -107,13 +118,29 @@ class Received:
     problem: Problem | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Where a new wish would go, and the bill that it locks: (organisation, visit_no, bill_no)."""
+
+    person_index: bytes
+    interface_id: int
+    lane_id: int
+    bill: BillKey | None
+
+
 @dataclass(slots=True)
 class _Batch:
     drafts: Sequence[WishDraft]
     now: datetime
+    known: Known
+    bills: dict[BillKey, UUID] = field(default_factory=dict)
+    wishes: dict[UUID, list[BillWish]] = field(default_factory=dict)
     results: list[Received] = field(default_factory=list)
-    fresh: list[tuple[Transaction, RouteRule]] = field(default_factory=list)
+    fresh: list[tuple[Transaction, int]] = field(default_factory=list)
+    waiting: list[Transaction] = field(default_factory=list)
+    sagas: list[Resettlement] = field(default_factory=list)
     claims: list[IdempotencyKey] = field(default_factory=list)
+    fills: list[LateWish] = field(default_factory=list)
 
 
 class _Raced(Exception):
@@ -130,29 +157,28 @@ def transactions_receive(*, drafts: Sequence[WishDraft], now: datetime) -> list[
     for _ in range(RACES):
         try:
             with transaction.atomic():
-                return _receive(_Batch(drafts, now))
+                return _receive(drafts, now)
         except _Raced:
             continue
     raise RuntimeError(f"{RACES} races in a row over the same keys")
 
 
-def _receive(batch: _Batch) -> list[Received]:
+def _receive(drafts: Sequence[WishDraft], now: datetime) -> list[Received]:
     known = known_of(
-        organisation_ids={draft.organisation_id for draft in batch.drafts},
-        his_nos=[draft.his_no for draft in batch.drafts],
-        keys=[draft.idempotency_key for draft in batch.drafts],
+        organisation_ids={draft.organisation_id for draft in drafts},
+        his_nos={name for draft in drafts for name in _names(draft)},
+        keys=[draft.idempotency_key for draft in drafts],
     )
-    looks = [_look(draft, batch, known) for draft in batch.drafts]
+    batch = _Batch(drafts, now, known)
+    looks = [_look(draft, batch) for draft in drafts]
     # Only what may be admitted makes a bill: a refusal leaves nothing behind.
-    admissible = [draft for draft, look in zip(batch.drafts, looks, strict=True) if isinstance(look, _Way)]
-    bills, known_bills = _bills_lock(admissible, now=batch.now)
-    wishes = money_wishes_of_bills(known_bills)
-    for draft, look in zip(batch.drafts, looks, strict=True):
+    _bills_lock(batch, [(draft, look) for draft, look in zip(drafts, looks, strict=True) if isinstance(look, _Way)])
+    for draft, look in zip(drafts, looks, strict=True):
         if isinstance(look, Received):
             batch.results.append(look)
             continue
         try:
-            received = _replay(draft, batch, known) or _admit(draft, look, batch, bills, known, wishes)
+            received = _replay(draft, batch) or _admit(draft, look, batch)
         except Problem as problem:
             received = Received(problem=problem)
         batch.results.append(received)
@@ -160,117 +186,191 @@ def _receive(batch: _Batch) -> list[Received]:
     return batch.results
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """Where a new wish would go."""
-
-    person_index: bytes
-    rule: RouteRule
+def _names(draft: WishDraft) -> set[str]:
+    """Every his_no that a request speaks of."""
+    named = {draft.his_no, draft.answered_as, draft.of, draft.replaces, draft.retry_of, draft.presettle_of}
+    return named - {""}
 
 
-def _look(draft: WishDraft, batch: _Batch, known: Known) -> Received | _Way:
+def _look(draft: WishDraft, batch: _Batch) -> Received | _Way:
     """What can be said of a draft before any lock: it was here before, it goes nowhere, or its way."""
     try:
-        replay = _replay(draft, batch, known)
-        if replay is not None:
-            return replay
-        index = person_index_of(draft.body["person"], now=batch.now)
-        day = local_day(batch.now)
-        return _Way(index, route_find(scheme=draft.scheme, region=draft.region, person_index=index, on=day))
+        return _replay(draft, batch) or _way(draft, batch)
     except Problem as problem:
         return Received(problem=problem)
 
 
-BILLS = """
-INSERT INTO exchange_bill (id, organisation_id, visit_no, bill_no, currency, requests, created_at)
-SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::integer[], %s::timestamptz[])
-ON CONFLICT (organisation_id, visit_no, bill_no) DO UPDATE SET requests = exchange_bill.requests + 1
-RETURNING id, organisation_id, visit_no, bill_no, requests
-"""
-BillKey = tuple[int, str, str]
+def _way(draft: WishDraft, batch: _Batch) -> _Way:
+    """Raises NoRoute, ReferenceUnknown."""
+    index = person_index_of(draft.body["person"], now=batch.now)
+    if draft.operation_class == OperationClass.UNDOES:
+        original = _named(draft, "of", batch)
+        facts = facts_of(original.interface_id) if original.interface_id is not None else None
+        if facts is None or original.bill_id is None:
+            raise ReferenceUnknown(member="of", other=draft.of)
+        key = (draft.organisation_id, original.visit_no, original.bill_no)
+        return _Way(index, facts.id, facts.lane_id, key)
+    rule = route_find(scheme=draft.scheme, region=draft.region, person_index=index, on=local_day(batch.now))
+    moves = draft.operation_class == OperationClass.MOVES
+    key = (draft.organisation_id, draft.visit_no, draft.bill_no)
+    return _Way(index, rule.interface_id, rule.lane_id, key if moves else None)
 
 
-def _bills_lock(drafts: Sequence[WishDraft], *, now: datetime) -> tuple[dict[BillKey, UUID], list[UUID]]:
-    """The bills of all money wishes, made where missing, locked in key order until the commit.
-
-    The second part names those that were there before: only they can have wishes.
-    """
-    keys = {
-        (draft.organisation_id, draft.visit_no, draft.bill_no): draft.currency
-        for draft in drafts
-        if OPERATION_CLASSES[draft.operation] == OperationClass.MOVES
-    }
-    if not keys:
-        return {}, []
-    ordered = sorted(keys)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            BILLS,
-            [
-                [uuid7(now) for _ in ordered],
-                [key[0] for key in ordered],
-                [key[1] for key in ordered],
-                [key[2] for key in ordered],
-                [keys[key] for key in ordered],
-                [1 for _ in ordered],
-                [now for _ in ordered],
-            ],
-        )
-        rows = cursor.fetchall()
-    return {(row[1], row[2], row[3]): row[0] for row in rows}, [row[0] for row in rows if row[4] > 1]
+def _named(draft: WishDraft, member: str, batch: _Batch) -> KnownWish:
+    other = getattr(draft, member)
+    found = batch.known.wishes.get((draft.organisation_id, other))
+    if found is None:
+        raise ReferenceUnknown(member=member, other=other)
+    return found
 
 
-def _replay(draft: WishDraft, batch: _Batch, known: Known) -> Received | None:
+def _bills_lock(batch: _Batch, admissible: Sequence[tuple[WishDraft, _Way]]) -> None:
+    """The bills of all that moves or undoes money, made where missing, locked in key order until the commit."""
+    currencies: dict[BillKey, str] = {}
+    for draft, way in admissible:
+        if way.bill is not None:
+            currencies[way.bill] = draft.currency
+        tombstone = batch.known.wishes.get((draft.organisation_id, draft.his_no))
+        if tombstone is not None:
+            # Its cash waits on a bill of its own until it knows the right one.
+            currencies[draft.organisation_id, tombstone.visit_no, tombstone.bill_no] = draft.currency
+    if not currencies:
+        return
+    rows = bills_take(currencies, now=batch.now)
+    batch.bills = {(row[1], row[2], row[3]): row[0] for row in rows}
+    # Only a bill that was there before can have wishes.
+    batch.wishes = wishes_of_bills([row[0] for row in rows if row[4] > 1])
+
+
+def _replay(draft: WishDraft, batch: _Batch) -> Received | None:
     """The answer to a request that was here before, None for a new one. Raises KeyReused, HisNoReused.
 
     A new key for a known wish belongs to that wish from now on.
     """
-    claim = known.keys.get((draft.organisation_id, draft.idempotency_key))
+    claim = batch.known.keys.get((draft.organisation_id, draft.idempotency_key))
     if claim is not None:
         if claim.digest != draft.digest:
             raise KeyReused(key=draft.idempotency_key, his_no=claim.his_no)
         return Received(claim.id, claim.his_no, replayed=True)
-    existing = known.wishes.get((draft.organisation_id, draft.his_no))
-    if existing is None:
+    existing = batch.known.wishes.get((draft.organisation_id, draft.his_no))
+    if existing is None or not existing.digest:
         return None
+    answering = batch.known.wishes.get((draft.organisation_id, draft.answered_as), existing)
     if existing.digest != draft.digest:
-        raise HisNoReused(extra={"transaction": _shown(existing)}, his_no=draft.his_no)
-    _claim(draft, existing, batch, known)
-    return Received(existing.id, existing.his_no, replayed=True)
+        raise HisNoReused(extra={"transaction": shown(answering)}, his_no=draft.his_no)
+    _claim(draft, answering, batch)
+    return Received(answering.id, answering.his_no, replayed=True)
 
 
-def _admit(
-    draft: WishDraft,
-    way: _Way,
-    batch: _Batch,
-    bills: dict[BillKey, UUID],
-    known: Known,
-    wishes: dict[UUID, list[BillWish]],
-) -> Received:
-    """A new transaction, not yet written. Raises BillBusy, BillSettled, _Raced."""
-    now, rule = batch.now, way.rule
-    bill_id = bills.get((draft.organisation_id, draft.visit_no, draft.bill_no))
-    if OPERATION_CLASSES[draft.operation] != OperationClass.MOVES:
-        bill_id = None
-    if bill_id is not None:
-        _guard(draft, wishes.setdefault(bill_id, []))
-    transaction_id = uuid7(now)
-    scope = organisation_month_scope(organisation_id=draft.organisation_id, now=now)
-    row = Transaction(
+def _admit(draft: WishDraft, way: _Way, batch: _Batch) -> Received:
+    """A new transaction, not yet written. Raises AbandonedBefore, _Raced and the problems of `guards`."""
+    bill_id = batch.bills[way.bill] if way.bill is not None else None
+    tombstone = batch.known.wishes.get((draft.organisation_id, draft.his_no))
+    if tombstone is not None:
+        if draft.operation_class == OperationClass.MOVES and bill_id is not None and not tombstone.digest:
+            row = _row(draft, way, batch, his_no=draft.his_no, bill_id=bill_id, row_id=tombstone.id)
+            batch.fills.append(LateWish(row, tombstone.bill_id))
+        raise AbandonedBefore(extra={"transaction": shown(tombstone)}, his_no=draft.his_no)
+    wishes = batch.wishes.setdefault(bill_id, []) if bill_id is not None else []
+    if any(other.his_no in (draft.his_no, draft.answered_as) for other in wishes):
+        raise _Raced
+    match draft.operation:
+        case "cancel" | "resettle":
+            return _admit_cancel(draft, way, batch, bill_id, wishes)
+        case "settle":
+            follows = _followed(draft, bill_id, wishes)
+            settle_check(wishes, batch_no=draft.batch_no, follows=follows)
+    row = _row(draft, way, batch, his_no=draft.his_no, bill_id=bill_id)
+    batch.fresh.append((row, way.lane_id))
+    return _stored(draft, row, batch, wishes)
+
+
+def _followed(draft: WishDraft, bill_id: UUID | None, wishes: Sequence[BillWish]) -> BillWish | None:
+    """The wish that this one replaces or tries again. Raises the problems of `guards.follow_check`."""
+    other = draft.replaces or draft.retry_of
+    if not other:
+        return None
+    member = "replaces" if draft.replaces else "retry_of"
+    followed = next((wish for wish in wishes if wish.his_no == other), None)
+    if followed is None or followed.operation_class != OperationClass.MOVES:
+        raise _not_on_this_bill(draft, member, other, bill_id)
+    paid = payments_of([followed.id]).get(followed.id, 0) if draft.retry_of else 0
+    follow_check(followed, retry=bool(draft.retry_of), paid_minor=paid)
+    return followed
+
+
+def _not_on_this_bill(draft: WishDraft, member: str, other: str, bill_id: UUID | None) -> Problem:
+    """The named wish is not on this bill: say whether it is on another one or nowhere."""
+    found = known_of(organisation_ids=[draft.organisation_id], his_nos=[other], keys=[]).wishes
+    known = found.get((draft.organisation_id, other))
+    if known is None or known.bill_id is None or known.bill_id == bill_id:
+        return ReferenceUnknown(member=member, other=other)
+    return OnAnotherBill(extra={"transaction": shown(known)}, other=other)
+
+
+def _admit_cancel(draft: WishDraft, way: _Way, batch: _Batch, bill_id: UUID | None, wishes: list[BillWish]) -> Received:
+    """A cancel of a settled wish; of a resettle also the settle for the rest, which waits for the cancel."""
+    original = next((wish for wish in wishes if wish.his_no == draft.of), None)
+    if original is None:
+        raise ReferenceUnknown(member="of", other=draft.of)
+    cancel_check(original, wishes, interface_id=way.interface_id, now=batch.now)
+    cancel = _row(draft, way, batch, his_no=draft.his_no, bill_id=bill_id)
+    cancel.of_id, cancel.operation, cancel.operation_class = original.id, "cancel", OperationClass.UNDOES
+    cancel.total_minor = None
+    batch.fresh.append((cancel, way.lane_id))
+    received = _stored(draft, cancel, batch, wishes)
+    if draft.operation == "cancel":
+        return received
+    rest = _row(draft, way, batch, his_no=draft.answered_as, bill_id=bill_id)
+    rest.operation, rest.operation_class, rest.replaces_id = "settle", OperationClass.MOVES, original.id
+    batch.waiting.append(rest)
+    batch.sagas.append(
+        Resettlement(
+            id=uuid7(batch.now),
+            organisation_id=draft.organisation_id,
+            cancel_id=cancel.pk,
+            rest_id=rest.pk,
+            created_at=batch.now,
+        )
+    )
+    # The key's answer is the rest's.
+    batch.claims.pop()
+    return _stored(draft, rest, batch, wishes)
+
+
+def _row(
+    draft: WishDraft, way: _Way, batch: _Batch, *, his_no: str, bill_id: UUID | None, row_id: UUID | None = None
+) -> Transaction:
+    now = batch.now
+    transaction_id = row_id or uuid7(now)
+
+    def named(his_no: str) -> UUID | None:
+        found = batch.known.wishes.get((draft.organisation_id, his_no)) if his_no else None
+        return found.id if found else None
+
+    if draft.presettle_of and named(draft.presettle_of) is None:
+        raise ReferenceUnknown(member="presettle_of", other=draft.presettle_of)
+    return Transaction(
         id=transaction_id,
         organisation_id=draft.organisation_id,
-        his_no=draft.his_no,
+        his_no=his_no,
         operation=draft.operation,
-        operation_class=OPERATION_CLASSES[draft.operation],
-        interface_id=rule.interface_id,
+        operation_class=draft.operation_class,
+        interface_id=way.interface_id,
         bill_id=bill_id,
         batch_no=draft.batch_no,
+        replaces_id=named(draft.replaces),
+        retry_of_id=named(draft.retry_of),
+        presettle_of_id=named(draft.presettle_of),
+        expect_cash_minor=draft.expect_cash_minor,
+        operator_no=draft.operator_no,
+        shift_no=draft.shift_no,
         inpatient=draft.inpatient,
         person_index=way.person_index,
         body_digest=draft.digest,
         sealed_body=seal(
             json.dumps(draft.body, ensure_ascii=False, separators=(",", ":")).encode(),
-            scope=scope,
+            scope=organisation_month_scope(organisation_id=draft.organisation_id, now=now),
             organisation_id=draft.organisation_id,
             context=body_context(transaction_id),
             now=now,
@@ -282,17 +382,30 @@ def _admit(
         state_by=draft.by,
         trace_id=draft.trace_id,
     )
-    # Later drafts of this batch meet this one as if it were stored.
-    if bill_id is not None:
-        wishes[bill_id].append(BillWish(row.id, row.his_no, row.state, row.batch_no, row.total_minor or 0))
-    stored = KnownWish(row.id, row.his_no, draft.digest, row.state)
-    known.wishes[draft.organisation_id, draft.his_no] = stored
-    _claim(draft, stored, batch, known)
-    batch.fresh.append((row, rule))
-    return Received(transaction_id, draft.his_no)
 
 
-def _claim(draft: WishDraft, wish: KnownWish, batch: _Batch, known: Known) -> None:
+def _stored(draft: WishDraft, row: Transaction, batch: _Batch, wishes: list[BillWish]) -> Received:
+    """Later drafts of this batch meet this one as if it were stored."""
+    if row.bill_id is not None:
+        wishes.append(
+            BillWish(
+                row.id,
+                row.his_no,
+                row.operation_class,
+                row.state,
+                batch.now,
+                row.batch_no,
+                row.replaces_id or row.retry_of_id,
+                row.of_id,
+            )
+        )
+    stored = KnownWish(row.id, row.his_no, draft.digest, row.state, row.bill_id)
+    batch.known.wishes[draft.organisation_id, row.his_no] = stored
+    _claim(draft, stored, batch)
+    return Received(row.id, row.his_no)
+
+
+def _claim(draft: WishDraft, wish: KnownWish, batch: _Batch) -> None:
     """The request's key belongs to `wish`."""
     claim = IdempotencyKey(
         organisation_id=draft.organisation_id,
@@ -302,47 +415,34 @@ def _claim(draft: WishDraft, wish: KnownWish, batch: _Batch, known: Known) -> No
         created_at=batch.now,
     )
     batch.claims.append(claim)
-    known.keys[draft.organisation_id, draft.idempotency_key] = wish
-
-
-def _guard(draft: WishDraft, wishes: list[BillWish]) -> None:
-    """At most one open money wish on a bill, and at most one live settlement per batch_no. The bill is locked."""
-    for other in wishes:
-        if other.his_no == draft.his_no:
-            raise _Raced
-        if other.state in OPEN:
-            raise BillBusy(extra={"transaction": _shown(other)}, other=other.his_no)
-        if other.state == TransactionState.SUCCEEDED and (not draft.batch_no or draft.batch_no == other.batch_no):
-            raise BillSettled(extra={"transaction": _shown(other)}, other=other.his_no)
-
-
-def _shown(other: KnownWish | BillWish) -> dict[str, Any]:
-    """The other wish as the hospital may see it; one that was told nothing yet has no stored verdict."""
-    return answers_of([other.id]).get(other.id) or {"his_no": other.his_no, "verdict": "pending", "state": other.state}
+    batch.known.keys[draft.organisation_id, draft.idempotency_key] = replace(wish, digest=draft.digest)
 
 
 def _write(batch: _Batch) -> None:
     """Transactions, idempotency claims and first jobs. Raises _Raced when another process was first with a key."""
+    tombstones_fill(late_wishes=batch.fills, now=batch.now)
     if not batch.claims:
         return
     # Everybody inserts in key order: two batches that share keys then wait for each other, never in a circle.
-    rows = sorted((row for row, _ in batch.fresh), key=lambda row: (row.organisation_id, row.his_no))
+    stored = [*(row for row, _ in batch.fresh), *batch.waiting]
+    rows = sorted(stored, key=lambda row: (row.organisation_id, row.his_no))
     if len(rows_insert_new(rows, returning="id")) != len(rows):
         raise _Raced
     claims = sorted(batch.claims, key=lambda claim: (claim.organisation_id, claim.key))
     if len(rows_insert_new(claims, returning="key")) != len(claims):
         raise _Raced
+    rows_insert(batch.sagas)
     jobs_add(
         drafts=[
             JobDraft(
                 kind=SEND,
-                lane_id=rule.lane_id,
+                lane_id=lane_id,
                 organisation_id=row.organisation_id,
                 subject_id=row.id,
                 run_at=batch.now,
                 trace_id=row.trace_id,
             )
-            for row, rule in batch.fresh
+            for row, lane_id in batch.fresh
         ],
         now=batch.now,
     )

@@ -1,0 +1,218 @@
+"""What an answer about an act proves: of a query, and of a reversal. The rules of docs/mechanisms/in-doubt.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from core.bulk import rows_insert
+from exchange.doubt import SILENT, Case, Try, ladder_delay
+from exchange.locks import Locked, bills_and_transactions_lock
+from exchange.messages import Held, Reply
+from exchange.models import Transaction
+from exchange.services.calls import CallResult, outcomes_write, tries_of
+from exchange.services.conclude import proven
+from exchange.services.endings import BY, BY_ABSENCE, Ending, Undo, endings_write, evidence_of
+from exchange.services.resolve import Undoing, case_of, hand_to_person, undoings_of
+from exchange.states import CallKind, CallOutcome, Cause, EvidenceKind, OperationClass, ReversalEnd, TransactionState
+
+S = TransactionState
+WITHOUT_END = (S.IN_DOUBT, S.REVERSING)
+
+
+def answers_conclude(*, results: Sequence[CallResult], now: datetime) -> dict[UUID, datetime | None]:
+    """Write outcomes once, move what they prove; returns when to look at each transaction again, None: never."""
+    ids = [result.transaction_id for result in results]
+    locked = bills_and_transactions_lock(ids)
+    outcomes_write(results, now=now)
+    tries, undoings = tries_of(ids), undoings_of(ids)
+    endings: list[Ending] = []
+    witnesses = []
+    for result in results:
+        row = locked.rows[result.transaction_id]
+        case, undoing = case_of(row, tries[row.pk], undoings[row.pk]), undoings[row.pk]
+        ending = _read(row, result, case, undoing, now=now)
+        if ending is None:
+            outcome = result.reply.outcome
+            details = result.reply.reason_code
+            witnesses.append(
+                evidence_of(row, EvidenceKind.CALL_OUTCOME, outcome, now=now, call_id=result.call_id, details=details)
+            )
+        else:
+            endings.append(ending)
+    rows_insert(witnesses)
+    endings_write(endings, locked=locked, now=now)
+    return {one.transaction_id: _again_at(one, locked, tries, undoings, now=now) for one in results}
+
+
+def answer_unconcluded(*, result: CallResult, now: datetime) -> None:
+    """An answer whose conclusion raised: the Call keeps it, a person has the transaction, by the smallest write."""
+    locked = bills_and_transactions_lock([result.transaction_id])
+    row = locked.rows[result.transaction_id]
+    outcomes_write([result], now=now)
+    if row.state in WITHOUT_END:
+        undoing = undoings_of([row.pk])[row.pk]
+        endings_write([hand_to_person(row, undoing, "answer_not_worked", now=now)], locked=locked, now=now)
+
+
+def _read(row: Transaction, result: CallResult, case: Case, undoing: Undoing, *, now: datetime) -> Ending | None:
+    """The move that an answer proves, made in memory; None where it proves nothing that is not known."""
+    if result.kind is CallKind.REVERSE:
+        return _reversal(row, result, case, undoing, now=now) if row.state == S.REVERSING else None
+    if row.state == S.IN_DOUBT:
+        return _query_in_doubt(row, result, case, now=now)
+    if row.state == S.REVERSING:
+        return _query_reversing(row, result, case, undoing, now=now)
+    if row.state in (S.REVERSED, S.REJECTED, S.NOT_SENT):
+        return _query_ended(row, result, undoing, now=now)
+    return None
+
+
+def _query_in_doubt(row: Transaction, result: CallResult, case: Case, *, now: datetime) -> Ending | None:
+    reply = result.reply
+    cancels = row.operation_class == OperationClass.UNDOES
+    if reply.outcome is CallOutcome.DONE and reply.held is Held.STANDS:
+        begins = proven(row, reply)
+        return _signed(row, result, now=now, begins=begins)
+    absent = reply.outcome is CallOutcome.NOT_FOUND or (cancels and reply.held is Held.REFUSED)
+    if absent:
+        return _absent(row, result, case, now=now)
+    if reply.outcome is CallOutcome.DONE and reply.held is Held.REFUSED:
+        row.reject()
+        row.reason_code, row.insurer_code, row.insurer_text = (
+            reply.reason_code,
+            reply.insurer_code,
+            reply.insurer_text,
+        )
+        return _signed(row, result, now=now)
+    if reply.outcome is CallOutcome.DONE:
+        return _contradiction(row, result, Undoing(), f"held_{reply.held}", now=now)
+    return None
+
+
+def _absent(row: Transaction, result: CallResult, case: Case, *, now: datetime) -> Ending | None:
+    """Not held there. That means something only when asked after the quiet time, or where we can shut the door."""
+    if result.armed_at >= case.quiet_at:
+        if case.interface.can("not_found_is_final") or row.operation_class == OperationClass.UNDOES:
+            row.reject()
+            row.reason_code = BY_ABSENCE
+            return _signed(row, result, now=now)
+        return _begin(row, result, Cause.ABANDONED if row.abandoned_at else Cause.NOT_PROVEN, now=now)
+    if case.abandoned and case.interface.can("blocks_late_original"):
+        return _begin(row, result, Cause.ABANDONED, now=now)
+    return None
+
+
+def _query_reversing(
+    row: Transaction, result: CallResult, case: Case, undoing: Undoing, *, now: datetime
+) -> Ending | None:
+    """Asked because the reversal itself was not answered and may not be repeated blindly."""
+    reply = result.reply
+    if reply.outcome is CallOutcome.NOT_FOUND:
+        return _nothing_held(row, result, case, undoing, now=now) if result.armed_at >= case.quiet_at else None
+    if reply.outcome is not CallOutcome.DONE or reply.held is Held.STANDS:
+        return None
+    if reply.held is Held.UNDONE:
+        return _undone(row, result, undoing, ReversalEnd.ACCEPTED, "", "reversal_accepted", now=now)
+    if reply.held is Held.REFUSED:
+        return _nothing_held(row, result, case, undoing, now=now)
+    return _contradiction(row, result, undoing, f"held_{reply.held}", now=now)
+
+
+def _query_ended(row: Transaction, result: CallResult, undoing: Undoing, *, now: datetime) -> Ending | None:
+    """It surfaced, if a question that was asked after the last reversal finds it standing."""
+    closed_at = undoing.last.closed_at if undoing.last else row.state_at
+    reply = result.reply
+    stands = reply.outcome is CallOutcome.DONE and reply.held is Held.STANDS
+    if not stands or (closed_at is not None and result.armed_at < closed_at):
+        return None
+    row.episode += 1
+    row.settlement_no = reply.split.settlement_no if reply.split else row.settlement_no
+    return _begin(row, result, Cause.SURFACED, now=now)
+
+
+def _reversal(row: Transaction, result: CallResult, case: Case, undoing: Undoing, *, now: datetime) -> Ending | None:
+    reply = result.reply
+    if reply.outcome is CallOutcome.DONE and reply.undone:
+        return _undone(row, result, undoing, ReversalEnd.ACCEPTED, reply.undone, "reversal_accepted", now=now)
+    if reply.outcome is CallOutcome.DONE or reply.reason_code == "original_unknown":
+        return _nothing_held(row, result, case, undoing, now=now)
+    if reply.outcome is CallOutcome.REFUSED:
+        # Only our own earlier reversal can have undone our own message.
+        ours = case.since(case.undo_began_at or case.state_at, CallKind.REVERSE)
+        if reply.reason_code == "already_reversed" and any(one.msgid != result.msgid for one in ours):
+            return _undone(row, result, undoing, ReversalEnd.ACCEPTED, "", "reversal_accepted", now=now)
+        return _contradiction(row, result, undoing, "reversal_refused", now=now)
+    return None
+
+
+def _nothing_held(row: Transaction, result: CallResult, case: Case, undoing: Undoing, *, now: datetime) -> Ending:
+    """The insurer knows nothing that could be undone: believed where that is its proven way, never of a proven fee."""
+    believed = case.interface.can("reverse_unknown_ok") or case.interface.can("not_found_is_final")
+    if row.episode > 0 or not believed:
+        return _contradiction(row, result, undoing, "original_unknown", now=now)
+    return _undone(row, result, undoing, ReversalEnd.NOTHING_HELD, "", "nothing_held", now=now)
+
+
+def _undone(
+    row: Transaction,
+    result: CallResult,
+    undoing: Undoing,
+    end: ReversalEnd,
+    settlement_no: str,
+    reason: str,
+    *,
+    now: datetime,
+) -> Ending:
+    row.reversal_accepted()
+    row.reason_code = reason
+    undo = Undo(undoing.open, end, settlement_no) if undoing.open else None
+    return _signed(row, result, now=now, undo=undo)
+
+
+def _begin(row: Transaction, result: CallResult, cause: Cause, *, now: datetime) -> Ending:
+    row.reverse()
+    row.reason_code = f"reversing_{cause}"
+    return _signed(row, result, now=now, begins=cause)
+
+
+def _contradiction(row: Transaction, result: CallResult, undoing: Undoing, reason: str, *, now: datetime) -> Ending:
+    row.ask_a_person()
+    row.reason_code, row.insurer_code, row.insurer_text = reason, result.reply.insurer_code, result.reply.insurer_text
+    undo = Undo(undoing.open, ReversalEnd.GIVEN_UP) if undoing.open else None
+    return _signed(row, result, now=now, undo=undo)
+
+
+def _signed(
+    row: Transaction, result: CallResult, *, now: datetime, begins: Cause | None = None, undo: Undo | None = None
+) -> Ending:
+    row.moved(now=now, by=BY, reason=row.reason_code or str(result.reply.outcome))
+    evidence = evidence_of(row, EvidenceKind.CALL_OUTCOME, _says(result.reply), now=now, call_id=result.call_id)
+    return Ending(row, evidence, begins=begins, undo=undo)
+
+
+def _says(reply: Reply) -> str:
+    return f"held_{reply.held}" if reply.held else str(reply.outcome)
+
+
+def _again_at(
+    result: CallResult, locked: Locked, tries: dict[UUID, list[Try]], undoings: dict[UUID, Undoing], *, now: datetime
+) -> datetime | None:
+    """When the resolver looks again at what has not ended."""
+    row = locked.rows[result.transaction_id]
+    case = case_of(row, tries[row.pk], undoings[row.pk])
+    if row.state == S.REVERSING:
+        undo_began_at = case.undo_began_at
+        if undo_began_at is None or (result.kind is CallKind.QUERY and result.reply.held is Held.STANDS):
+            return now
+        done = len(case.since(undo_began_at, CallKind.REVERSE, CallKind.QUERY))
+        return now + ladder_delay("reverse", done)
+    silent = result.reply.outcome in SILENT
+    if row.state == S.IN_DOUBT:
+        if not silent and now < case.quiet_at:
+            return case.quiet_at
+        return now + ladder_delay("query", len(case.since(case.state_at, CallKind.QUERY)))
+    if silent and row.state in (S.REVERSED, S.REJECTED, S.NOT_SENT):
+        return now + ladder_delay("query", 1)
+    return None
