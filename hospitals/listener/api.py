@@ -20,6 +20,7 @@ from rest_framework.serializers import Serializer
 from accounts.services import KeyHolder
 from accounts.states import Scope
 from core.errors import NotFound, Problem, ServiceUnavailable
+from core.faults import fault_told
 from core.ids import HIS_NO
 from core.problems import CONTENT_TYPE, MethodNotAllowed, as_problem, problem_json
 from exchange.services.receive import Received, WishDraft
