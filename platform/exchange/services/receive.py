@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
 from core.bulk import rows_insert, rows_insert_new
 from core.clock import local_day
-from core.crypto import organisation_month_scope, seal
 from core.errors import Conflict, Problem
-from core.ids import uuid7
 from exchange.kinds import SEND
 from exchange.locks import BillKey, bills_take, payments_of
-from exchange.models import IdempotencyKey, Resettlement, Transaction
 from exchange.persons import person_index_of
 from exchange.selectors.interfaces import facts_of
 from exchange.selectors.routing import route_find
-from exchange.selectors.transactions import BillWish, Known, KnownWish, body_context, known_of, wishes_of_bills
+from exchange.selectors.transactions import BillWish, KnownWish, known_of, wishes_of_bills
+from exchange.services.cancels import cancel_admit
 from exchange.services.guards import (
     OnAnotherBill,
     ReferenceUnknown,
-    cancel_check,
     follow_check,
     settle_check,
     shown,
 )
 from exchange.services.tombstones import LateWish, tombstones_fill
-from exchange.states import OPERATION_CLASSES, OperationClass
+from exchange.services.wishes import Batch, Raced, Received, Way, WishDraft, wish_claim, wish_row, wish_store
+from exchange.states import OperationClass
 from journal.services import JobDraft, jobs_add
 
-REST = "~2"  # Behind the his_no of a resettle: its second half.
+__all__ = ["AbandonedBefore", "HisNoReused", "KeyReused", "Received", "WishDraft", "transactions_receive"]
+
 RACES = 5
 
 
@@ -70,83 +66,6 @@ class AbandonedBefore(Conflict):
     fix_zh = "请以 transaction 中的结果为准。如仍需结算，请使用新的流水号并填写 replaces。"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WishDraft:
-    """A validated request. `body` is canonical: defaults filled in, without wait_seconds. Amounts in minor units."""
-
-    organisation_id: int
-    by: str
-    idempotency_key: str
-    his_no: str
-    operation: str
-    scheme: str
-    region: str
-    visit_no: str
-    bill_no: str
-    batch_no: str
-    inpatient: bool
-    total_minor: int | None
-    currency: str
-    body: Mapping[str, Any]
-    digest: bytes
-    trace_id: str
-    of: str = ""
-    replaces: str = ""
-    retry_of: str = ""
-    presettle_of: str = ""
-    expect_cash_minor: int | None = None
-    operator_no: str = ""
-    shift_no: str = ""
-
-    @property
-    def operation_class(self) -> OperationClass:
-        return OPERATION_CLASSES[self.operation]
-
-    @property
-    def answered_as(self) -> str:
-        """The his_no whose verdict answers this request: of a resettle, that of its second half."""
-        return f"{self.his_no}{REST}" if self.operation == "resettle" else self.his_no
-
-
-@dataclass(slots=True)
-class Received:
-    """What became of a draft: a transaction that exists now (`replayed` when it did before), or a problem."""
-
-    transaction_id: UUID | None = None
-    his_no: str = ""
-    replayed: bool = False
-    problem: Problem | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """Where a new wish would go, and the bill that it locks: (organisation, visit_no, bill_no)."""
-
-    person_index: bytes
-    interface_id: int
-    lane_id: int
-    bill: BillKey | None
-
-
-@dataclass(slots=True)
-class _Batch:
-    drafts: Sequence[WishDraft]
-    now: datetime
-    known: Known
-    bills: dict[BillKey, UUID] = field(default_factory=dict)
-    wishes: dict[UUID, list[BillWish]] = field(default_factory=dict)
-    results: list[Received] = field(default_factory=list)
-    fresh: list[tuple[Transaction, int]] = field(default_factory=list)
-    waiting: list[Transaction] = field(default_factory=list)
-    sagas: list[Resettlement] = field(default_factory=list)
-    claims: list[IdempotencyKey] = field(default_factory=list)
-    fills: list[LateWish] = field(default_factory=list)
-
-
-class _Raced(Exception):
-    """Another process wrote one of our keys between our look and our insert: look again."""
-
-
 def transactions_receive(*, drafts: Sequence[WishDraft], now: datetime) -> list[Received]:
     """Store wishes of one or more organisations in one commit; results in the order of `drafts`.
 
@@ -158,7 +77,7 @@ def transactions_receive(*, drafts: Sequence[WishDraft], now: datetime) -> list[
         try:
             with transaction.atomic():
                 return _receive(drafts, now)
-        except _Raced:
+        except Raced:
             continue
     raise RuntimeError(f"{RACES} races in a row over the same keys")
 
@@ -169,10 +88,10 @@ def _receive(drafts: Sequence[WishDraft], now: datetime) -> list[Received]:
         his_nos={name for draft in drafts for name in _names(draft)},
         keys=[draft.idempotency_key for draft in drafts],
     )
-    batch = _Batch(drafts, now, known)
+    batch = Batch(drafts, now, known)
     looks = [_look(draft, batch) for draft in drafts]
     # Only what may be admitted makes a bill: a refusal leaves nothing behind.
-    _bills_lock(batch, [(draft, look) for draft, look in zip(drafts, looks, strict=True) if isinstance(look, _Way)])
+    _bills_lock(batch, [(draft, look) for draft, look in zip(drafts, looks, strict=True) if isinstance(look, Way)])
     for draft, look in zip(drafts, looks, strict=True):
         if isinstance(look, Received):
             batch.results.append(look)
@@ -192,7 +111,7 @@ def _names(draft: WishDraft) -> set[str]:
     return named - {""}
 
 
-def _look(draft: WishDraft, batch: _Batch) -> Received | _Way:
+def _look(draft: WishDraft, batch: Batch) -> Received | Way:
     """What can be said of a draft before any lock: it was here before, it goes nowhere, or its way."""
     try:
         return _replay(draft, batch) or _way(draft, batch)
@@ -200,7 +119,7 @@ def _look(draft: WishDraft, batch: _Batch) -> Received | _Way:
         return Received(problem=problem)
 
 
-def _way(draft: WishDraft, batch: _Batch) -> _Way:
+def _way(draft: WishDraft, batch: Batch) -> Way:
     """Raises NoRoute, ReferenceUnknown."""
     index = person_index_of(draft.body["person"], now=batch.now)
     if draft.operation_class == OperationClass.UNDOES:
@@ -209,14 +128,14 @@ def _way(draft: WishDraft, batch: _Batch) -> _Way:
         if facts is None or original.bill_id is None:
             raise ReferenceUnknown(member="of", other=draft.of)
         key = (draft.organisation_id, original.visit_no, original.bill_no)
-        return _Way(index, facts.id, facts.lane_id, key)
+        return Way(index, facts.id, facts.lane_id, key)
     rule = route_find(scheme=draft.scheme, region=draft.region, person_index=index, on=local_day(batch.now))
     moves = draft.operation_class == OperationClass.MOVES
     key = (draft.organisation_id, draft.visit_no, draft.bill_no)
-    return _Way(index, rule.interface_id, rule.lane_id, key if moves else None)
+    return Way(index, rule.interface_id, rule.lane_id, key if moves else None)
 
 
-def _named(draft: WishDraft, member: str, batch: _Batch) -> KnownWish:
+def _named(draft: WishDraft, member: str, batch: Batch) -> KnownWish:
     other = getattr(draft, member)
     found = batch.known.wishes.get((draft.organisation_id, other))
     if found is None:
@@ -224,7 +143,7 @@ def _named(draft: WishDraft, member: str, batch: _Batch) -> KnownWish:
     return found
 
 
-def _bills_lock(batch: _Batch, admissible: Sequence[tuple[WishDraft, _Way]]) -> None:
+def _bills_lock(batch: Batch, admissible: Sequence[tuple[WishDraft, Way]]) -> None:
     """The bills of all that moves or undoes money, made where missing, locked in key order until the commit."""
     currencies: dict[BillKey, str] = {}
     for draft, way in admissible:
@@ -242,7 +161,7 @@ def _bills_lock(batch: _Batch, admissible: Sequence[tuple[WishDraft, _Way]]) -> 
     batch.wishes = wishes_of_bills([row[0] for row in rows if row[4] > 1])
 
 
-def _replay(draft: WishDraft, batch: _Batch) -> Received | None:
+def _replay(draft: WishDraft, batch: Batch) -> Received | None:
     """The answer to a request that was here before, None for a new one. Raises KeyReused, HisNoReused.
 
     A new key for a known wish belongs to that wish from now on.
@@ -258,31 +177,31 @@ def _replay(draft: WishDraft, batch: _Batch) -> Received | None:
     answering = batch.known.wishes.get((draft.organisation_id, draft.answered_as), existing)
     if existing.digest != draft.digest:
         raise HisNoReused(extra={"transaction": shown(answering)}, his_no=draft.his_no)
-    _claim(draft, answering, batch)
+    wish_claim(draft, answering, batch)
     return Received(answering.id, answering.his_no, replayed=True)
 
 
-def _admit(draft: WishDraft, way: _Way, batch: _Batch) -> Received:
-    """A new transaction, not yet written. Raises AbandonedBefore, _Raced and the problems of `guards`."""
+def _admit(draft: WishDraft, way: Way, batch: Batch) -> Received:
+    """A new transaction, not yet written. Raises AbandonedBefore, Raced and the problems of `guards`."""
     bill_id = batch.bills[way.bill] if way.bill is not None else None
     tombstone = batch.known.wishes.get((draft.organisation_id, draft.his_no))
     if tombstone is not None:
         if draft.operation_class == OperationClass.MOVES and bill_id is not None and not tombstone.digest:
-            row = _row(draft, way, batch, his_no=draft.his_no, bill_id=bill_id, row_id=tombstone.id)
+            row = wish_row(draft, way, batch, his_no=draft.his_no, bill_id=bill_id, row_id=tombstone.id)
             batch.fills.append(LateWish(row, tombstone.bill_id))
         raise AbandonedBefore(extra={"transaction": shown(tombstone)}, his_no=draft.his_no)
     wishes = batch.wishes.setdefault(bill_id, []) if bill_id is not None else []
     if any(other.his_no in (draft.his_no, draft.answered_as) for other in wishes):
-        raise _Raced
+        raise Raced
     match draft.operation:
         case "cancel" | "resettle":
-            return _admit_cancel(draft, way, batch, bill_id, wishes)
+            return cancel_admit(draft, way, batch, bill_id, wishes)
         case "settle":
             follows = _followed(draft, bill_id, wishes)
             settle_check(wishes, batch_no=draft.batch_no, follows=follows)
-    row = _row(draft, way, batch, his_no=draft.his_no, bill_id=bill_id)
+    row = wish_row(draft, way, batch, his_no=draft.his_no, bill_id=bill_id)
     batch.fresh.append((row, way.lane_id))
-    return _stored(draft, row, batch, wishes)
+    return wish_store(draft, row, batch, wishes)
 
 
 def _followed(draft: WishDraft, bill_id: UUID | None, wishes: Sequence[BillWish]) -> BillWish | None:
@@ -308,118 +227,8 @@ def _not_on_this_bill(draft: WishDraft, member: str, other: str, bill_id: UUID |
     return OnAnotherBill(extra={"transaction": shown(known)}, other=other)
 
 
-def _admit_cancel(draft: WishDraft, way: _Way, batch: _Batch, bill_id: UUID | None, wishes: list[BillWish]) -> Received:
-    """A cancel of a settled wish; of a resettle also the settle for the rest, which waits for the cancel."""
-    original = next((wish for wish in wishes if wish.his_no == draft.of), None)
-    if original is None:
-        raise ReferenceUnknown(member="of", other=draft.of)
-    cancel_check(original, wishes, interface_id=way.interface_id, now=batch.now)
-    cancel = _row(draft, way, batch, his_no=draft.his_no, bill_id=bill_id)
-    cancel.of_id, cancel.operation, cancel.operation_class = original.id, "cancel", OperationClass.UNDOES
-    cancel.total_minor = None
-    batch.fresh.append((cancel, way.lane_id))
-    received = _stored(draft, cancel, batch, wishes)
-    if draft.operation == "cancel":
-        return received
-    rest = _row(draft, way, batch, his_no=draft.answered_as, bill_id=bill_id)
-    rest.operation, rest.operation_class, rest.replaces_id = "settle", OperationClass.MOVES, original.id
-    batch.waiting.append(rest)
-    batch.sagas.append(
-        Resettlement(
-            id=uuid7(batch.now),
-            organisation_id=draft.organisation_id,
-            cancel_id=cancel.pk,
-            rest_id=rest.pk,
-            created_at=batch.now,
-        )
-    )
-    # The key's answer is the rest's.
-    batch.claims.pop()
-    return _stored(draft, rest, batch, wishes)
-
-
-def _row(
-    draft: WishDraft, way: _Way, batch: _Batch, *, his_no: str, bill_id: UUID | None, row_id: UUID | None = None
-) -> Transaction:
-    now = batch.now
-    transaction_id = row_id or uuid7(now)
-
-    def named(his_no: str) -> UUID | None:
-        found = batch.known.wishes.get((draft.organisation_id, his_no)) if his_no else None
-        return found.id if found else None
-
-    if draft.presettle_of and named(draft.presettle_of) is None:
-        raise ReferenceUnknown(member="presettle_of", other=draft.presettle_of)
-    return Transaction(
-        id=transaction_id,
-        organisation_id=draft.organisation_id,
-        his_no=his_no,
-        operation=draft.operation,
-        operation_class=draft.operation_class,
-        interface_id=way.interface_id,
-        bill_id=bill_id,
-        batch_no=draft.batch_no,
-        replaces_id=named(draft.replaces),
-        retry_of_id=named(draft.retry_of),
-        presettle_of_id=named(draft.presettle_of),
-        expect_cash_minor=draft.expect_cash_minor,
-        operator_no=draft.operator_no,
-        shift_no=draft.shift_no,
-        inpatient=draft.inpatient,
-        person_index=way.person_index,
-        body_digest=draft.digest,
-        sealed_body=seal(
-            json.dumps(draft.body, ensure_ascii=False, separators=(",", ":")).encode(),
-            scope=organisation_month_scope(organisation_id=draft.organisation_id, now=now),
-            organisation_id=draft.organisation_id,
-            context=body_context(transaction_id),
-            now=now,
-        ),
-        total_minor=draft.total_minor,
-        currency=draft.currency,
-        received_at=now,
-        state_at=now,
-        state_by=draft.by,
-        trace_id=draft.trace_id,
-    )
-
-
-def _stored(draft: WishDraft, row: Transaction, batch: _Batch, wishes: list[BillWish]) -> Received:
-    """Later drafts of this batch meet this one as if it were stored."""
-    if row.bill_id is not None:
-        wishes.append(
-            BillWish(
-                row.id,
-                row.his_no,
-                row.operation_class,
-                row.state,
-                batch.now,
-                row.batch_no,
-                row.replaces_id or row.retry_of_id,
-                row.of_id,
-            )
-        )
-    stored = KnownWish(row.id, row.his_no, draft.digest, row.state, row.bill_id)
-    batch.known.wishes[draft.organisation_id, row.his_no] = stored
-    _claim(draft, stored, batch)
-    return Received(row.id, row.his_no)
-
-
-def _claim(draft: WishDraft, wish: KnownWish, batch: _Batch) -> None:
-    """The request's key belongs to `wish`."""
-    claim = IdempotencyKey(
-        organisation_id=draft.organisation_id,
-        key=draft.idempotency_key,
-        digest=draft.digest,
-        transaction_id=wish.id,
-        created_at=batch.now,
-    )
-    batch.claims.append(claim)
-    batch.known.keys[draft.organisation_id, draft.idempotency_key] = replace(wish, digest=draft.digest)
-
-
-def _write(batch: _Batch) -> None:
-    """Transactions, idempotency claims and first jobs. Raises _Raced when another process was first with a key."""
+def _write(batch: Batch) -> None:
+    """Transactions, idempotency claims and first jobs. Raises Raced when another process was first with a key."""
     tombstones_fill(late_wishes=batch.fills, now=batch.now)
     if not batch.claims:
         return
@@ -427,10 +236,10 @@ def _write(batch: _Batch) -> None:
     stored = [*(row for row, _ in batch.fresh), *batch.waiting]
     rows = sorted(stored, key=lambda row: (row.organisation_id, row.his_no))
     if len(rows_insert_new(rows, returning="id")) != len(rows):
-        raise _Raced
+        raise Raced
     claims = sorted(batch.claims, key=lambda claim: (claim.organisation_id, claim.key))
     if len(rows_insert_new(claims, returning="key")) != len(claims):
-        raise _Raced
+        raise Raced
     rows_insert(batch.sagas)
     jobs_add(
         drafts=[
