@@ -45,13 +45,14 @@ class SelfPayment:
     state: str = "NONE"
     amount_minor: int = 0
     refund_due_minor: int = 0
-    raw: Mapping[str, Any] = _raw()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BillState:
+    """`square`: payers' shares and cash make the price. `outside`: nothing is live, in doubt or paid in cash."""
+
     square: bool
-    raw: Mapping[str, Any] = _raw()
+    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

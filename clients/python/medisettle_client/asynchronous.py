@@ -262,12 +262,13 @@ class AsyncClient:
         return await run_sync(self._needed_store().kept)
 
     async def resume(self, *, wait_seconds: float = 0.0) -> AsyncIterator[Resumed]:
-        """Ask again for everything that is kept, oldest first, with the keys and bodies of the first time.
+        """Ask again for everything that is kept, with the keys and bodies of the first time: oldest first, but cash
+        that was taken is told before the wish itself, which then is not settled if it never arrived.
 
         An answered one is forgotten when the next is asked for: if the program dies before, it comes again.
         """
         store = self._needed_store()
-        for kept in await run_sync(store.kept):
+        for kept in sorted(await run_sync(store.kept), key=lambda kept: kept.act != "abandon"):
             call = calls.kept_again(kept.act, kept.his_no, key=kept.key, body=kept.body, wait_seconds=wait_seconds)
             try:
                 outcome = await self._outcome(call, doubtful=True)

@@ -94,7 +94,7 @@ class Store:
             connection.executemany("DELETE FROM kept WHERE his_no = ? AND act = ?", [(his_no, act) for act in acts])
 
     def kept(self) -> list[Kept]:
-        """Oldest first: a wish comes before what was told about it."""
+        """Oldest first."""
         with self._transaction() as connection:
             found = connection.execute("SELECT key, his_no, act, since, sealed FROM kept ORDER BY rowid").fetchall()
         return [

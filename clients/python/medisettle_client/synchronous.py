@@ -10,12 +10,14 @@ import datetime as time_of
 import os
 import ssl
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+import weakref
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+import anyio
+from anyio.from_thread import BlockingPortal
 
 from medisettle_client.answers import AbnormalEntry, Bill, DayResult, Lane, Message, ShiftResult, Slip, Verdict
 from medisettle_client.asynchronous import AsyncClient, Resumed
@@ -24,6 +26,9 @@ from medisettle_client.problems import MediSettleError
 from medisettle_client.store import Kept
 from medisettle_client.watching import Change
 from medisettle_client.wishes import Wish
+
+
+START_SECONDS = 30.0
 
 
 class Client:
@@ -48,8 +53,7 @@ class Client:
         )
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._portal: BlockingPortal | None = None
-        self._portal_scope: AbstractContextManager[BlockingPortal] | None = None
+        self._loop: _Loop | None = None
 
     @property
     def limits(self) -> Limits:
@@ -58,9 +62,9 @@ class Client:
     def close(self) -> None:
         self._run(self._client.close)
         with self._lock:
-            if self._portal_scope is not None:
-                self._portal_scope.__exit__(None, None, None)
-            self._portal = self._portal_scope = None
+            if self._loop is not None:
+                self._loop.stop()
+            self._loop = None
 
     def __enter__(self) -> Self:
         return self
@@ -221,7 +225,7 @@ class Client:
     # Below --------------------------------------------------------------------------------------------------------
 
     def _run[Answer](self, work: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
-        task = self._opened().start_task_soon(work)
+        task = self._portal().start_task_soon(work)
         try:
             answer: Answer = task.result()
         except BaseException:
@@ -232,28 +236,46 @@ class Client:
 
     def _iterate[Entry](self, make: Callable[[], AsyncIterator[Entry]]) -> Iterator[Entry]:
         """An asynchronous iteration, step by step."""
-        portal, entries = self._opened(), make()
-        try:
-            while (found := self._run(lambda: _next(entries))) is not None:
-                yield found
-        finally:
-            with contextlib.suppress(RuntimeError):
-                portal.call(_close, entries)
+        entries = make()
+        while (found := self._run(lambda: _next(entries))) is not None:
+            yield found
 
-    def _opened(self) -> BlockingPortal:
+    def _portal(self) -> BlockingPortal:
         if self._pid != os.getpid():
             raise MediSettleError("this client was made before a fork: make one per process")
         with self._lock:
-            if self._portal is None:
-                self._portal_scope = start_blocking_portal(name="medisettle-client")
-                self._portal = self._portal_scope.__enter__()
-            return self._portal
+            if self._loop is None:
+                self._loop = _Loop()
+                weakref.finalize(self, self._loop.ask_to_stop)
+            return self._loop.portal
 
 
 async def _next[Entry](entries: AsyncIterator[Entry]) -> Entry | None:
     return await anext(entries, None)
 
 
-async def _close(entries: AsyncIterator[Any]) -> None:
-    if isinstance(entries, AsyncGenerator):
-        await entries.aclose()
+class _Loop:
+    """An event loop in a thread that holds nobody up: a program that ends without closing its client does end."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        opened: Future[BlockingPortal] = Future()
+        self._thread = threading.Thread(target=anyio.run, args=[_serve, opened], name="medisettle-client", daemon=True)
+        self._thread.start()
+        self.portal = opened.result(START_SECONDS)
+
+    def ask_to_stop(self) -> None:
+        """Waits for nothing. In a forked process there is no such thread."""
+        if self._pid == os.getpid() and self._thread.is_alive():
+            with contextlib.suppress(RuntimeError):
+                self.portal.start_task_soon(self.portal.stop)
+
+    def stop(self) -> None:
+        self.ask_to_stop()
+        self._thread.join()
+
+
+async def _serve(opened: Future[BlockingPortal]) -> None:
+    async with BlockingPortal() as portal:
+        opened.set_result(portal)
+        await portal.sleep_until_stopped()

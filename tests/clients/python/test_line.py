@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
+import sys
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from medisettle_client import Client, Limits, MediSettleError, Problem, Unanswered
+from medisettle_client import Client, Limits, Problem, Unanswered
 from medisettle_client.addresses import Addresses
 from tests.clients.python import sick
 from tests.clients.python.sick import Asked, SickListener, answering, sick_listener
@@ -208,10 +212,46 @@ def test_cash_that_was_taken_stays_told_even_if_the_key_is_refused(tmp_path: Pat
         assert [(kept.act, kept.his_no) for kept in client.kept()] == [("disown", "S-1")]
 
 
-def test_a_fork_is_told_and_does_not_hang(tmp_path: Path) -> None:
-    with sick_listener(answering(sick.verdict())) as listener, client_of(listener.address, store=tmp_path) as client:
-        assert client.settle(WISH).succeeded
-        client._pid += 1
-        with pytest.raises(MediSettleError, match="fork"):
-            client.get("S-1")
-        client._pid -= 1
+def test_cash_is_told_before_the_wish_that_may_never_have_arrived(tmp_path: Path) -> None:
+    """Else the wish would be settled now, hours after the patient paid in cash."""
+    with sick_listener(answering(UNAVAILABLE)) as listener, client_of(listener.address, store=tmp_path) as client:
+        with pytest.raises(Unanswered):
+            client.settle(WISH)
+        with pytest.raises(Unanswered):
+            client.abandon("S-1", self_paid_minor=10000, collected_at=datetime(2026, 11, 25, 8, tzinfo=UTC))
+        listener.asked.clear()
+        listener.script = answering(sick.verdict(verdict="abandoned"))
+        assert [resumed.act for resumed in client.resume()] == ["abandon", "settle"]
+        told, wished = listener.asked
+        assert told.path.endswith("/transactions/S-1/abandon")
+        assert json.loads(told.body) == {
+            "self_paid_minor": 10000,
+            "collected_at": "2026-11-25T08:00:00Z",
+            "tender": "cash",
+        }
+        assert wished.path.endswith("/transactions")
+        assert client.kept() == []
+
+
+def test_a_program_that_forgets_to_close_its_client_ends_all_the_same(tmp_path: Path) -> None:
+    program = "import sys; from medisettle_client import Client; c = Client([sys.argv[1]], 'k'); c.get('S-1')"
+    with sick_listener(answering(sick.verdict())) as listener:
+        subprocess.run([sys.executable, "-c", program, listener.address], check=True, timeout=30)
+
+
+def test_on_the_other_side_of_a_fork_a_client_says_so_and_does_not_hang(tmp_path: Path) -> None:
+    program = """
+import os, sys
+from medisettle_client import Client, MediSettleError
+client = Client([sys.argv[1]], "k")
+client.get("S-1")
+if os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+try:
+    client.get("S-1")
+except MediSettleError as error:
+    sys.exit(7 if "fork" in str(error) else 1)
+"""
+    with sick_listener(answering(sick.verdict())) as listener:
+        ended = subprocess.run([sys.executable, "-c", program, listener.address], check=False, timeout=30)
+    assert ended.returncode == 7
