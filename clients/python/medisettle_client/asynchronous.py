@@ -146,13 +146,18 @@ class AsyncClient:
         collected_at: time_of.datetime,
         tender: str = "cash",
         receipt_no: str | None = None,
-        more: Mapping[str, Any] | None = None,
+        visit_no: str | None = None,
+        bill_no: str | None = None,
+        total_minor: int | None = None,
+        currency: str | None = None,
     ) -> Verdict:
-        """The cashier took cash instead; the platform owns the reversal. `more`: visit_no, bill_no, total_minor of a
-        wish that may never have arrived. A 409 brings the verdict that came first; the cash is stored all the same.
+        """The cashier took cash instead; the platform owns the reversal. May come late; say it as often as you like,
+        with the same `collected_at` and receipt. Visit, bill and total tell of a wish that may never have arrived.
+        A 409 brings the verdict that came first: the cash is stored all the same, what is due back is in it.
         """
         cash = {"self_paid_minor": self_paid_minor, "collected_at": _utc(collected_at), "tender": tender}
-        return await self._do(calls.act_call("abandon", his_no, {**(more or {}), **cash, "receipt_no": receipt_no}))
+        bill = {"visit_no": visit_no, "bill_no": bill_no, "total_minor": total_minor, "currency": currency}
+        return await self._do(calls.act_call("abandon", his_no, {**cash, "receipt_no": receipt_no, **bill}))
 
     async def disown(self, his_no: str, *, reason: str) -> Verdict:
         """The hospital never booked this success: reverse it. For a deal that both sides know use `cancel`."""
@@ -173,9 +178,9 @@ class AsyncClient:
         refund |= {"original_tender_ref": original_tender_ref, "red_receipt_no": red_receipt_no}
         return await self._do(calls.act_call("refunded", his_no, refund))
 
-    async def service_cancelled(self, his_no: str, *, reason: str | None = None) -> Verdict:
+    async def service_cancelled(self, his_no: str) -> Verdict:
         """The service will not be given: all cash is due back."""
-        return await self._do(calls.act_call("service-cancelled", his_no, {"reason": reason}))
+        return await self._do(calls.act_call("service-cancelled", his_no, {}))
 
     # Questions ----------------------------------------------------------------------------------------------------
 

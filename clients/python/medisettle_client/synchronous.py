@@ -27,7 +27,6 @@ from medisettle_client.store import Kept
 from medisettle_client.watching import Change
 from medisettle_client.wishes import Wish
 
-
 START_SECONDS = 30.0
 
 
@@ -118,7 +117,10 @@ class Client:
         collected_at: time_of.datetime,
         tender: str = "cash",
         receipt_no: str | None = None,
-        more: Mapping[str, Any] | None = None,
+        visit_no: str | None = None,
+        bill_no: str | None = None,
+        total_minor: int | None = None,
+        currency: str | None = None,
     ) -> Verdict:
         """The cashier took cash instead; the platform owns the reversal. A 409 brings the verdict that came first."""
         return self._run(
@@ -128,7 +130,10 @@ class Client:
                 collected_at=collected_at,
                 tender=tender,
                 receipt_no=receipt_no,
-                more=more,
+                visit_no=visit_no,
+                bill_no=bill_no,
+                total_minor=total_minor,
+                currency=currency,
             )
         )
 
@@ -158,9 +163,9 @@ class Client:
             )
         )
 
-    def service_cancelled(self, his_no: str, *, reason: str | None = None) -> Verdict:
+    def service_cancelled(self, his_no: str) -> Verdict:
         """The service will not be given: all cash is due back."""
-        return self._run(lambda: self._client.service_cancelled(his_no, reason=reason))
+        return self._run(lambda: self._client.service_cancelled(his_no))
 
     # Questions ----------------------------------------------------------------------------------------------------
 
