@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from ops.story import Story, StoryFailed
+from ops.doubts import StoryFailed
+from ops.story import Story
 
 
 class Command(BaseCommand):
