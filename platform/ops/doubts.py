@@ -102,9 +102,7 @@ class Doubts:
         difference = own(rest) - own(second)
         expect(rest.cash_difference_minor == difference, "the cash difference is told", rest)
         self.till_minor += difference
-        self.say(
-            f"   {second.his_no} {insurer['code']}: settled anew for 60.00, {Money(-difference)} of the own share went back"
-        )
+        self.say(f"   {second.his_no} {insurer['code']}: settled anew for 60.00, {Money(-difference)} went back")
 
     # What a cashier does ------------------------------------------------------------------------------------------
 
