@@ -18,7 +18,8 @@ from exchange.models import Bill, IdempotencyKey, Transaction
 from exchange.persons import person_index_of
 from exchange.selectors.routing import RouteRule, route_find
 from exchange.selectors.transactions import answers_of, body_context
-from exchange.services.receive import BillBusy, BillSettled, HisNoReused, KeyReused
+from exchange.services.guards import BillBusy, BillSettled
+from exchange.services.receive import HisNoReused, KeyReused
 from exchange.states import OPEN, OPERATION_CLASSES, OperationClass, TransactionState
 from journal.handlers import FIRST_SEND
 from journal.models import Job
@@ -69,7 +70,7 @@ def _known(organisation_id: int, key: str, his_no: str, digest: bytes) -> Transa
     claim = (
         IdempotencyKey.objects.filter(organisation_id=organisation_id, key=key).select_related("transaction").first()
     )
-    if claim is not None:
+    if claim is not None and claim.transaction is not None:
         if bytes(claim.digest) != digest:
             raise KeyReused(key=key, his_no=claim.transaction.his_no)
         return claim.transaction

@@ -15,18 +15,20 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from core.clock import database_now
-from core.crypto import organisation_month_scope, seal
+from core.crypto import organisation_month_scope, seal, unseal
 from core.ids import uuid7
 from core.money import Money
-from exchange.bills import is_square
+from exchange.bills import BillLine, bill_terms, cash_view
 from exchange.dialects import DIALECTS
 from exchange.envelopes import ENVELOPES
 from exchange.envelopes.hmac_envelope import EnvelopeBroken
 from exchange.kinds import OVERDUE
 from exchange.messages import PLATFORM_CODE, Facts, Outbound, Reply, Wish, untrusted
 from exchange.models import Bill, Call, Evidence, Transaction, Verdict
-from exchange.selectors.interfaces import Interface, interfaces
-from exchange.services.send import KINDS, deadline_seconds, message_sealed, wish_of
+from exchange.selectors.interfaces import Interface, interface_of
+from exchange.selectors.transactions import body_context
+from exchange.services.calls import deadline_seconds, message_sealed
+from exchange.services.send import KINDS
 from exchange.states import CallOutcome, EvidenceKind, OperationClass, TransactionState
 from exchange.verdicts import verdict_body, verdict_word
 from journal.models import Job
@@ -36,7 +38,14 @@ BY = "baseline"
 
 
 def _wish(row: Transaction) -> Wish:
-    return wish_of(row, hospital_code=row.organisation.code)
+    return Wish(
+        his_no=row.his_no,
+        hospital_code=row.organisation.code,
+        operation=row.operation,
+        total_minor=row.total_minor,
+        currency=row.currency,
+        body=json.loads(unseal(row.sealed_body, context=body_context(row.pk))),
+    )
 
 
 # Kept over tasks: the connection to the insurer stays open.
@@ -51,7 +60,7 @@ def settle(transaction_id: str) -> dict[str, Any]:
     began = time.monotonic()
     try:
         answer = session.post(
-            interfaces()[row.interface_id].base_url + message.path,
+            interface_of(row.interface_id).base_url + message.path,
             data=message.body,
             headers={**headers, "Content-Type": "application/json"},
             timeout=deadline_seconds(row),
@@ -66,7 +75,7 @@ def _arm(transaction_id: UUID) -> tuple[Transaction, Call, Outbound, Facts, dict
     with transaction.atomic():
         now = database_now()
         row = Transaction.objects.select_for_update(of=("self",)).select_related("organisation").get(pk=transaction_id)
-        interface = interfaces()[row.interface_id]
+        interface = interface_of(row.interface_id)
         send_before = now + timedelta(seconds=settings.SEND_WITHIN_SECONDS)
         not_after = send_before + timedelta(seconds=interface.number("accept_window_seconds"))
         msgid = _msgid()
@@ -105,7 +114,7 @@ def _msgid() -> str:
 def _read(row: Transaction, call: Call, answer: requests.Response, facts: Facts) -> Reply:
     if answer.status_code != 200:
         return untrusted(f"HTTP status {answer.status_code}")
-    interface = interfaces()[row.interface_id]
+    interface = interface_of(row.interface_id)
     try:
         ENVELOPES[interface.envelope].open(
             answer.content, answer.headers, facts=facts, secrets=dict(interface.keys), now=database_now()
@@ -135,7 +144,7 @@ def _conclude(
             details=row.reason_code,
             at=now,
         )
-        interface = interfaces()[row.interface_id]
+        interface = interface_of(row.interface_id)
         if row.state == TransactionState.SUCCEEDED and row.operation_class == OperationClass.MOVES:
             postings_write(drafts=[_posting(row, evidence, interface.insurer_id)], now=now)
         body = _verdict(row, bill, call.msgid, interface, now=now)
@@ -164,14 +173,17 @@ def _move(row: Transaction, reply: Reply, *, now: datetime) -> None:
     split = reply.split
     if reply.outcome is CallOutcome.DONE:
         row.succeed()
+        row.episode += 1
     elif reply.outcome is CallOutcome.REFUSED:
         row.reject()
     else:
         row.doubt()
     row.reason_code, row.insurer_code, row.insurer_text = reply.reason_code, reply.insurer_code, reply.insurer_text
-    fields = ["state", "reason_code", "insurer_code", "insurer_text"]
+    if row.state != TransactionState.IN_DOUBT:
+        row.told = verdict_word(row)
+    fields = ["state", "reason_code", "insurer_code", "insurer_text", "episode", "told"]
     if split is not None:
-        code = interfaces()[row.interface_id].insurer_code
+        code = interface_of(row.interface_id).insurer_code
         row.fund_minor, row.account_minor = split.fund_minor, split.account_minor
         row.hospital_minor, row.cash_minor = split.hospital_minor, split.cash_minor
         row.settlement_no = split.settlement_no
@@ -206,12 +218,14 @@ def _posting(row: Transaction, evidence: Evidence, insurer_id: int) -> PostingDr
 
 def _verdict(row: Transaction, bill: Bill | None, msgid: str, interface: Interface, *, now: datetime) -> dict[str, Any]:
     wishes = Transaction.objects.filter(bill=bill, operation_class=OperationClass.MOVES) if bill else ()
+    lines = [BillLine(wish.pk, wish.state, wish.total_minor or 0, wish.cash_minor or 0) for wish in wishes]
+    own = next((line for line in lines if line.id == row.pk), BillLine(row.pk, row.state, row.total_minor or 0))
     body = verdict_body(
         row,
         interface_code=interface.code,
         insurer_code=interface.insurer_code,
         msgid=msgid,
-        square=is_square([(wish.state, wish.total_minor or 0) for wish in wishes]),
+        cash=cash_view(own, lines, bill_terms(lines)),
     )
     Verdict.objects.create(
         id=uuid7(now),
