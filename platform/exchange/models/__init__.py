@@ -3,7 +3,7 @@
 from exchange.models.bill import Bill
 from exchange.models.call import Call
 from exchange.models.cash import Refund, SelfPayment
-from exchange.models.desk import BackOffice, DayCase, DayList, ShiftClose, Slip
+from exchange.models.desk import BackOffice, DayCase, DayList, DeskAct, ShiftClose, Slip
 from exchange.models.interface import CapabilityGrant, InsurerInterface, InterfaceKey, Route
 from exchange.models.reversal import Resettlement, Reversal, Ruling
 from exchange.models.transaction import Evidence, IdempotencyKey, Transaction, Verdict
@@ -15,6 +15,7 @@ __all__ = [
     "CapabilityGrant",
     "DayCase",
     "DayList",
+    "DeskAct",
     "Evidence",
     "IdempotencyKey",
     "InsurerInterface",

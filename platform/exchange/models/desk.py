@@ -28,6 +28,51 @@ class BackOffice(models.Model):
         return f"back office {self.organisation_id}"
 
 
+class DeskAct(models.Model):
+    """An act of the portal that waits for a second person, as it moves more than one may move alone.
+
+    Nothing of it counts before it is seconded; then it is applied in that commit.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    organisation_id = models.BigIntegerField()
+    transaction = models.ForeignKey(Transaction, on_delete=models.PROTECT, related_name="desk_acts")
+    act = models.CharField(max_length=20, help_text="disown, refunded or service-cancelled.")
+    values = models.JSONField(help_text="The act's members, as the listener would take them. No personal data.")
+    amount_minor = models.BigIntegerField(help_text="What is at stake.")
+    currency = models.CharField(max_length=3)
+    proposed_by = models.TextField()
+    proposed_at = models.DateTimeField()
+    seconded_by = models.TextField(default="", blank=True)
+    closed_at = models.DateTimeField(null=True)
+    withdrawn = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["transaction", "act"],
+                condition=models.Q(closed_at__isnull=True),
+                name="one_waiting_act_of_a_kind_per_transaction",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(seconded_by="") | ~models.Q(seconded_by=models.F("proposed_by")),
+                name="nobody_seconds_his_own_act",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(closed_at__isnull=False, withdrawn=False, seconded_by=""),
+                name="an_applied_act_has_two_names",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["organisation_id"], condition=models.Q(closed_at__isnull=True), name="desk_acts_waiting"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.transaction_id} {self.act}"
+
+
 class DayList(models.Model):
     """One version of a hospital's own list of a business day. The latest version counts; none is deleted."""
 

@@ -75,6 +75,10 @@ class Ruling(models.Model):
                 condition=models.Q(seconded_by="") | ~models.Q(seconded_by=models.F("proposed_by")),
                 name="nobody_seconds_himself",
             ),
+            models.CheckConstraint(
+                condition=~models.Q(closed_at__isnull=False, withdrawn=False, seconded_by=""),
+                name="an_applied_ruling_has_two_names",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -201,7 +201,8 @@ def _watched(row: Transaction, ending: Ending) -> bool:
     if not facts.can("can_query_by_msgid") or (facts.can("blocks_late_original") and ending.undo is not None):
         return False
     absent = row.state == TransactionState.REJECTED and row.reason_code == BY_ABSENCE
-    return (ending.undo is not None and row.state == TransactionState.REVERSED) or absent
+    undone = ending.undo is not None or ending.evidence.kind == EvidenceKind.RULING
+    return (undone and row.state == TransactionState.REVERSED) or absent
 
 
 def resolve_job(row: Transaction, *, now: datetime) -> JobDraft:
