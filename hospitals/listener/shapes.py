@@ -201,7 +201,7 @@ class TransactionRequest(serializers.Serializer[Any]):
     visit = VisitShape()
     bill = BillShape(required=False, allow_null=True)
     insurance = InsuranceShape(
-        required=False, allow_null=True, help_text="Decides the insurer. Needed but for `cancel` and `resettle`."
+        required=False, allow_null=True, help_text="Decides the insurer. null: the insurers are asked who covers."
     )
     of = _named("The settled transaction that is cancelled or settled anew.")
     retry_of = _named("An unsent or refused wish without cash that this one tries again.")
@@ -232,8 +232,6 @@ def _check_references(attrs: dict[str, Any]) -> None:
     undoes = operation in UNDOING_OPERATIONS
     if undoes and not attrs.get("of"):
         raise serializers.ValidationError({"of": "is needed: the his_no of the settled transaction"})
-    if not undoes and not attrs.get("insurance"):
-        raise serializers.ValidationError({"insurance": "is needed: scheme and region decide the insurer"})
     allowed = {"of": undoes, "retry_of": operation == "settle", "replaces": operation == "settle"}
     for name, may in allowed.items():
         if attrs.get(name) and not may:

@@ -1,6 +1,7 @@
 """The table that ties work to code: job kind -> handler, chore -> service. Read this first to see what happens when."""
 
 HANDLERS = {
+    "exchange.locate": "exchange.handlers.LocateHandler",
     "exchange.send": "exchange.handlers.SendHandler",
     "exchange.overdue": "exchange.handlers.OverdueHandler",
     "exchange.resolve": "exchange.handlers.ResolveHandler",

@@ -17,12 +17,13 @@ from exchange.breaker import Breaker
 from exchange.dialects import DIALECTS
 from exchange.envelopes import ENVELOPES
 from exchange.envelopes.hmac_envelope import EnvelopeBroken
-from exchange.kinds import OVERDUE, RESOLVE, WATCH
+from exchange.kinds import LOCATE, OVERDUE, RESOLVE, SEND, WATCH
 from exchange.masking import masked_text, personal_values
 from exchange.messages import Reply, untrusted
 from exchange.selectors.interfaces import interface_of
 from exchange.services.calls import Armed, CallResult
 from exchange.services.conclude import calls_conclude, transaction_unconcluded, transactions_overdue
+from exchange.services.coverage import Located, coverage_ask, coverage_conclude
 from exchange.services.proof import answer_unconcluded, answers_conclude
 from exchange.services.resolve import doubt_cannot_be_asked, doubts_arm
 from exchange.services.send import Ended, Waiting, transaction_cannot_be_built, transactions_arm
@@ -146,6 +147,33 @@ def _looked(job: ClaimedJob, now: datetime) -> Disposition:
     return Later(job, now + timedelta(seconds=ladder[looks])) if looks < len(ladder) else Done(job)
 
 
+class LocateHandler(NetworkDoor):
+    """`exchange.locate`: ask one insurer after the other who covers the person. A question: no doubt comes of it."""
+
+    def prepare(self, jobs: Sequence[ClaimedJob], *, now: datetime, monotonic_now: float) -> list[Work | Disposition]:
+        asked = {job.subject_id: job.lane_id for job in jobs}
+        return _items(jobs, coverage_ask(asked=asked, now=now, monotonic_now=monotonic_now), guard_kind=LOCATE)
+
+    def conclude(self, outcomes: Sequence[Outcome], *, now: datetime) -> list[Disposition]:
+        results = [_result(outcome, _read(outcome), now=now) for outcome in outcomes]
+        found = coverage_conclude(results=results, now=now)
+        return [_located(outcome.work.job, found[outcome.work.job.subject_id], now) for outcome in outcomes]
+
+    def job_failed(self, job: ClaimedJob, error: Exception, *, now: datetime) -> Disposition:
+        transaction_cannot_be_built(transaction_id=job.subject_id, now=now)
+        return Done(job)
+
+    def outcome_failed(self, outcome: Outcome, error: Exception, *, now: datetime) -> Disposition:
+        transaction_cannot_be_built(transaction_id=outcome.work.job.subject_id, now=now)
+        return Done(outcome.work.job)
+
+
+def _located(job: ClaimedJob, found: Located, now: datetime) -> Disposition:
+    if found.lane_id is None:
+        return Done(job)
+    return Later(job, now, kind=SEND if found.covered else LOCATE, lane_id=found.lane_id)
+
+
 class OverdueHandler:
     """`exchange.overdue`: the guard of an armed Call whose process never concluded it."""
 
@@ -222,6 +250,7 @@ def _result(outcome: Outcome, reply: Reply, *, now: datetime) -> CallResult:
     return CallResult(
         armed.call_id,
         armed.transaction_id,
+        armed.interface_id,
         armed.kind,
         armed.facts.message_id,
         armed.armed_at,

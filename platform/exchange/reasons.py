@@ -55,6 +55,16 @@ REASONS: dict[str, tuple[str, str, str]] = {
         "无法生成发往保险方的报文，本次未发送。",
         "Give the trace id to the platform's operators.",
     ),
+    "nobody_covers": (
+        "Every insurer that was asked says that it does not cover this person; nothing was sent.",
+        "所询问的保险方均表示未承保此人，未发送结算。",
+        "Check the person's number, or name `insurance.scheme` and `insurance.region` and send a new his_no.",
+    ),
+    "coverage_unknown": (
+        "Not every insurer said whether it covers this person; nothing was sent.",
+        "部分保险方未答复是否承保此人，未发送结算。",
+        "Name `insurance.scheme` and `insurance.region`, or try again later with a new his_no.",
+    ),
     "no_answer_nothing_at_stake": (
         "The insurer did not answer. A question holds no money, so nothing is in doubt.",
         "保险方未应答。查询类交易不涉及资金，无悬账。",
@@ -224,6 +234,8 @@ FIXES_ZH: dict[str, str] = {
     "lane_broken": "请改收现金，或稍后使用新的 HIS 流水号重试。",
     "lane_paused": "请改收现金，或待平台运营人员恢复该通道后，使用新的 HIS 流水号重新提交。",
     "could_not_build": "请将追踪编号提供给平台运营人员。",
+    "nobody_covers": "请核对人员证件号，或填写 insurance.scheme 和 insurance.region 后以新的流水号提交。",
+    "coverage_unknown": "请填写 insurance.scheme 和 insurance.region，或稍后使用新的流水号重试。",
     "no_answer_nothing_at_stake": "请使用新的 HIS 流水号重新查询。",
     "cash_taken": "无需处理：现金暂作付款，稍后可用 GET 查询最终结果。",
     "cash_taken_reversing": "无需处理：现金即为付款。在结果变为 reversed 之前，请勿重新结算该账单。",

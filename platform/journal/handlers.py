@@ -62,12 +62,13 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Look at it again at `run_at`, as `kind` if the work has changed its nature."""
+    """Look at it again at `run_at`, as `kind` if the work has changed its nature, on `lane_id` if it moves on."""
 
     job: ClaimedJob
     run_at: datetime
     kind: str | None = None
     priority: int | None = None
+    lane_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,9 +126,9 @@ def jobs_arm(works: Sequence[Work]) -> None:
 
 LATER = """
 UPDATE journal_job job SET kind = coalesce(later.kind, job.kind), run_at = later.run_at, lease_token = NULL,
-    priority = coalesce(later.priority, job.priority)
-FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::smallint[], %s::uuid[])
-    AS later (id, kind, run_at, priority, token)
+    priority = coalesce(later.priority, job.priority), lane_id = coalesce(later.lane_id, job.lane_id)
+FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::smallint[], %s::bigint[], %s::uuid[])
+    AS later (id, kind, run_at, priority, lane_id, token)
 WHERE job.id = later.id AND (%s OR job.lease_token IS NULL OR job.lease_token = later.token)
 """
 DONE = """
@@ -142,6 +142,9 @@ def jobs_settle(dispositions: Sequence[Disposition], *, now: datetime, held: boo
 
     `held`: this very transaction claimed them, so their rows are locked, and a lease that they still carry has run out.
     """
+    moved = {item.lane_id for item in dispositions if isinstance(item, Later) and item.lane_id is not None}
+    if moved:
+        transaction.on_commit(lambda: hint_publish(lane_ids=moved))
     done = [item.job for item in dispositions if isinstance(item, Done)]
     later = [item for item in dispositions if isinstance(item, Later)]
     parked = [item for item in dispositions if isinstance(item, Parked)]
@@ -156,6 +159,7 @@ def jobs_settle(dispositions: Sequence[Disposition], *, now: datetime, held: boo
                     [item.kind for item in later],
                     [item.run_at for item in later],
                     [item.priority for item in later],
+                    [item.lane_id for item in later],
                     [item.job.lease_token for item in later],
                     held,
                 ],

@@ -392,7 +392,7 @@ class Migration(migrations.Migration):
             name="interface",
             field=models.ForeignKey(
                 db_index=False,
-                help_text="None on a tombstone: cash was reported for a wish that never came.",
+                help_text="None while the insurers are asked who covers the person, and on a tombstone.",
                 null=True,
                 on_delete=django.db.models.deletion.PROTECT,
                 related_name="+",
@@ -439,8 +439,12 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="transaction",
             constraint=models.CheckConstraint(
-                condition=models.Q(("interface__isnull", False), ("state", "NOT_SENT"), _connector="OR"),
-                name="only_a_tombstone_has_no_insurer",
+                condition=models.Q(
+                    ("interface__isnull", False),
+                    ("state__in", ("RECEIVED", "NOT_SENT", "REJECTED")),
+                    _connector="OR",
+                ),
+                name="what_is_sent_has_its_insurer",
             ),
         ),
         migrations.AddConstraint(

@@ -17,13 +17,13 @@ CREATE TRIGGER state_guard BEFORE INSERT OR UPDATE ON exchange_transaction FOR E
 
 FIXED = """
 DROP TRIGGER a_wish_is_fixed ON exchange_transaction;
--- A tombstone has no body yet: the wish that comes late gives it one, once.
+-- A tombstone has no body yet: the wish that comes late gives it one, once. Who covers the person is found once.
 CREATE TRIGGER a_wish_is_fixed BEFORE UPDATE ON exchange_transaction FOR EACH ROW WHEN (
     (OLD.id, OLD.organisation_id, OLD.his_no, OLD.received_at)
     IS DISTINCT FROM (NEW.id, NEW.organisation_id, NEW.his_no, NEW.received_at)
     OR (octet_length(OLD.body_digest) > 0 AND
-    (OLD.operation, OLD.operation_class, OLD.interface_id, OLD.bill_id, OLD.batch_no, OLD.person_index,
-     OLD.body_digest, OLD.total_minor, OLD.currency, OLD.of_id, OLD.replaces_id, OLD.retry_of_id, OLD.presettle_of_id,
+    (OLD.operation, OLD.operation_class, coalesce(OLD.interface_id, NEW.interface_id), OLD.bill_id, OLD.batch_no,
+     OLD.person_index, OLD.body_digest, OLD.total_minor, OLD.currency, OLD.of_id, OLD.replaces_id, OLD.retry_of_id, OLD.presettle_of_id,
      OLD.expect_cash_minor, OLD.shift_no)
     IS DISTINCT FROM
     (NEW.operation, NEW.operation_class, NEW.interface_id, NEW.bill_id, NEW.batch_no, NEW.person_index,

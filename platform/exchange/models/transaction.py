@@ -34,7 +34,7 @@ class Transaction(TransactionFlow):
         on_delete=models.PROTECT,
         related_name="+",
         db_index=False,
-        help_text="None on a tombstone: cash was reported for a wish that never came.",
+        help_text="None while the insurers are asked who covers the person, and on a tombstone.",
     )
     bill = models.ForeignKey(Bill, null=True, on_delete=models.PROTECT, related_name="transactions")
     batch_no = models.TextField(default="", blank=True)
@@ -75,8 +75,9 @@ class Transaction(TransactionFlow):
         constraints = [
             models.UniqueConstraint(fields=["organisation", "his_no"], name="one_transaction_per_his_no"),
             models.CheckConstraint(
-                condition=models.Q(interface__isnull=False) | models.Q(state=TransactionState.NOT_SENT),
-                name="only_a_tombstone_has_no_insurer",
+                condition=models.Q(interface__isnull=False)
+                | models.Q(state__in=(TransactionState.RECEIVED, TransactionState.NOT_SENT, TransactionState.REJECTED)),
+                name="what_is_sent_has_its_insurer",
             ),
             models.CheckConstraint(
                 condition=models.Q(total_minor__isnull=True) | models.Q(total_minor__gt=0), name="a_total_is_positive"

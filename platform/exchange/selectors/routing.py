@@ -12,6 +12,7 @@ from exchange.models import Route
 
 FRESH_SECONDS = 2.0
 ANY = "*"
+ASKED_LIMIT = 20  # Insurers that are asked one after the other who covers a person.
 
 
 class NoRoute(Problem):
@@ -101,6 +102,23 @@ def route_find(*, scheme: str, region: str, person_index: bytes, on: date) -> Ro
         if not rule.refuses(scheme=scheme, region=region, person_index=person_index, on=on):
             return rule
     raise NoRoute(scheme=scheme or "(none)", region=region or "(none)", on=on)
+
+
+def coverage_routes(*, person_index: bytes, on: date) -> list[RouteRule]:
+    """Whom to ask where the hospital does not know who covers the person: one rule per interface, in order of asking.
+
+    A rule for this very person is the answer already. Raises NoRoute. Rules are at most FRESH_SECONDS old.
+    """
+    in_force = [
+        rule
+        for rule in _cache.get()
+        if rule.person_index in (None, person_index) and rule.valid_from <= on and (rule.valid_to or on) >= on
+    ]
+    named = [rule for rule in in_force if rule.person_index is not None]
+    chosen = {rule.interface_id: rule for rule in reversed(named[:1] or in_force)}
+    if not chosen:
+        raise NoRoute(scheme="(none)", region="(none)", on=on)
+    return sorted(chosen.values(), key=lambda rule: rule.interface_code)[:ASKED_LIMIT]
 
 
 def route_explain(*, scheme: str, region: str, person_index: bytes, on: date) -> Sequence[tuple[RouteRule, str]]:

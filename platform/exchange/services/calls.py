@@ -60,6 +60,7 @@ class CallResult:
 
     call_id: UUID
     transaction_id: UUID
+    interface_id: int
     kind: CallKind
     msgid: str
     armed_at: datetime

@@ -40,7 +40,7 @@ from journal.services import JobDraft, jobs_ensure
 
 BY = "exchange"
 WRITTEN = (
-    *("state", "fund_minor", "account_minor", "hospital_minor", "cash_minor", "shares", "settlement_no"),
+    *("state", "interface", "fund_minor", "account_minor", "hospital_minor", "cash_minor", "shares", "settlement_no"),
     *("reason_code", "insurer_code", "insurer_text", "episode", "told", "owner"),
     *("acknowledged_at", "abandoned_at", "disowned_at", "service_cancelled_at"),
 )

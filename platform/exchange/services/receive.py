@@ -11,11 +11,11 @@ from django.db import transaction
 from core.bulk import rows_insert, rows_insert_new
 from core.clock import local_day
 from core.errors import Conflict, Problem
-from exchange.kinds import SEND
+from exchange.kinds import LOCATE, SEND
 from exchange.locks import BillKey, bills_take, payments_of
 from exchange.persons import person_index_of
 from exchange.selectors.interfaces import facts_of
-from exchange.selectors.routing import route_find
+from exchange.selectors.routing import coverage_routes, route_find
 from exchange.selectors.transactions import BillWish, KnownWish, known_of, wishes_of_bills
 from exchange.services.cancels import cancel_admit
 from exchange.services.guards import (
@@ -127,12 +127,17 @@ def _way(draft: WishDraft, batch: Batch) -> Way:
         facts = facts_of(original.interface_id) if original.interface_id is not None else None
         if facts is None or original.bill_id is None:
             raise ReferenceUnknown(member="of", other=draft.of)
-        key = (draft.organisation_id, original.visit_no, original.bill_no)
-        return Way(index, facts.id, facts.lane_id, key)
-    rule = route_find(scheme=draft.scheme, region=draft.region, person_index=index, on=local_day(batch.now))
+        its_bill = (draft.organisation_id, original.visit_no, original.bill_no)
+        return Way(index, facts.id, facts.lane_id, its_bill)
     moves = draft.operation_class == OperationClass.MOVES
-    key = (draft.organisation_id, draft.visit_no, draft.bill_no)
-    return Way(index, rule.interface_id, rule.lane_id, key if moves else None)
+    key = (draft.organisation_id, draft.visit_no, draft.bill_no) if moves else None
+    day = local_day(batch.now)
+    if draft.scheme:
+        rule = route_find(scheme=draft.scheme, region=draft.region, person_index=index, on=day)
+        return Way(index, rule.interface_id, rule.lane_id, key)
+    first, *others = coverage_routes(person_index=index, on=day)
+    found = first.person_index is not None and not others
+    return Way(index, first.interface_id if found else None, first.lane_id, key)
 
 
 def _named(draft: WishDraft, member: str, batch: Batch) -> KnownWish:
@@ -244,7 +249,7 @@ def _write(batch: Batch) -> None:
     jobs_add(
         drafts=[
             JobDraft(
-                kind=SEND,
+                kind=LOCATE if row.interface_id is None else SEND,
                 lane_id=lane_id,
                 organisation_id=row.organisation_id,
                 subject_id=row.id,

@@ -75,7 +75,7 @@ class Way:
     """Where a new wish would go, and the bill that it locks: (organisation, visit_no, bill_no)."""
 
     person_index: bytes
-    interface_id: int
+    interface_id: int | None  # None: the insurers are asked first.
     lane_id: int
     bill: BillKey | None
 

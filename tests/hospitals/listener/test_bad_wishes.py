@@ -114,7 +114,6 @@ FIELDS: list[tuple[str, Change, str]] = [
     ("a visit_no of 65 characters", member("visit", visit_no="V" * 65), "visit.visit_no"),
     ("a visit_no of blanks", member("visit", visit_no="  "), "visit.visit_no"),
     ("an unknown kind of visit", member("visit", kind="tea"), "visit.kind"),
-    ("no insurance", top(insurance=None), "insurance"),
     ("an unknown currency", top(currency="XAU"), "currency"),
     ("a negative wait", top(wait_seconds=-1), "wait_seconds"),
     ("a wait of 26 seconds", top(wait_seconds=26), "wait_seconds"),
