@@ -23,8 +23,8 @@ CREATE TRIGGER a_wish_is_fixed BEFORE UPDATE ON exchange_transaction FOR EACH RO
     IS DISTINCT FROM (NEW.id, NEW.organisation_id, NEW.his_no, NEW.received_at)
     OR (octet_length(OLD.body_digest) > 0 AND
     (OLD.operation, OLD.operation_class, coalesce(OLD.interface_id, NEW.interface_id), OLD.bill_id, OLD.batch_no,
-     OLD.person_index, OLD.body_digest, OLD.total_minor, OLD.currency, OLD.of_id, OLD.replaces_id, OLD.retry_of_id, OLD.presettle_of_id,
-     OLD.expect_cash_minor, OLD.shift_no)
+     OLD.person_index, OLD.body_digest, OLD.total_minor, OLD.currency, OLD.of_id, OLD.replaces_id, OLD.retry_of_id,
+     OLD.presettle_of_id, OLD.expect_cash_minor, OLD.shift_no)
     IS DISTINCT FROM
     (NEW.operation, NEW.operation_class, NEW.interface_id, NEW.bill_id, NEW.batch_no, NEW.person_index,
      NEW.body_digest, NEW.total_minor, NEW.currency, NEW.of_id, NEW.replaces_id, NEW.retry_of_id, NEW.presettle_of_id,
