@@ -40,7 +40,12 @@ class Bill(models.Model):
                 | models.Q(cash_short_minor__gt=0)
                 | models.Q(unsquare_since__isnull=False),
                 name="bills_that_are_not_right",
-            )
+            ),
+            models.Index(
+                fields=["organisation", "created_at"],
+                condition=models.Q(collected_minor__gt=models.F("refunded_minor")),
+                name="bills_with_cash",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["organisation", "visit_no", "bill_no"], name="one_bill_per_number")

@@ -18,6 +18,8 @@ class SelfPayment(models.Model):
     collected_at = models.DateTimeField()
     tender = models.TextField(default="", blank=True)
     receipt_no = models.TextField(default="", blank=True)
+    operator_no = models.TextField(default="", blank=True)
+    shift_no = models.TextField(default="", blank=True, help_text="Whose till took it; else the wish's shift.")
     told_at = models.DateTimeField()
     by = models.TextField()
 
@@ -52,6 +54,8 @@ class Refund(models.Model):
     tender = models.TextField(default="", blank=True)
     original_tender_ref = models.TextField(default="", blank=True)
     red_receipt_no = models.TextField(default="", blank=True)
+    operator_no = models.TextField(default="", blank=True)
+    shift_no = models.TextField(default="", blank=True, help_text="Out of whose till it went; else the wish's shift.")
     told_at = models.DateTimeField()
     by = models.TextField()
 
