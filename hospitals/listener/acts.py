@@ -28,17 +28,30 @@ from hospitals.listener.api import (
     trace_of,
 )
 from hospitals.listener.parsing import canonical, digest_of, object_of
-from hospitals.listener.shapes import Choice, MinorField, TransactionAnswer, optional_identifier, optional_text, text
+from hospitals.listener.shapes import (
+    VISIT_NO,
+    VISIT_NO_SAYS,
+    Choice,
+    Identifier,
+    MinorField,
+    Moment,
+    TransactionAnswer,
+    optional_identifier,
+    optional_text,
+    text,
+)
 
 
 class AbandonRequest(serializers.Serializer[Any]):
     """The cashier took cash because no verdict came; we own the reversal."""
 
     self_paid_minor = MinorField(min_value=1, help_text="Cash taken, minor units.")
-    collected_at = serializers.DateTimeField(required=False, allow_null=True, help_text="Default: now.")
+    collected_at = Moment(required=False, allow_null=True, help_text="Default: now.")
     tender = optional_text(40)
     receipt_no = optional_identifier(64)
-    visit_no = optional_identifier(64)
+    visit_no = Identifier(
+        form=VISIT_NO, says=VISIT_NO_SAYS, max_length=64, required=False, allow_null=True, allow_blank=True
+    )
     bill_no = optional_identifier(64)
     total_minor = MinorField(required=False, allow_null=True, min_value=1)
     currency = Choice(choices=sorted(EXPONENTS), required=False)
@@ -60,15 +73,10 @@ class RefundedRequest(serializers.Serializer[Any]):
     """The patient got his money back."""
 
     amount_minor = MinorField(min_value=1)
-    refund_no = optional_identifier(64)
+    refund_no = Identifier(max_length=64, help_text="Makes a refund that is told twice count once.")
     tender = optional_text(40)
     original_tender_ref = optional_text(100)
     red_receipt_no = optional_text(100)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if not attrs.get("refund_no"):
-            raise serializers.ValidationError({"refund_no": "is needed: it makes a refund told twice count once"})
-        return attrs
 
 
 class ServiceCancelledRequest(serializers.Serializer[Any]):
@@ -86,7 +94,8 @@ class ActView(ListenerView):
         if not HIS_NO_IN_PATH.fullmatch(his_no):
             raise NotFound(noun="transaction", noun_zh="交易", key=his_no[:80])
         key = key_of(request)
-        raw = object_of(request.raw_body or b"{}", content_type=request.headers.get("Content-Type", ""))
+        content_type = request.headers.get("Content-Type", "")
+        raw = object_of(request.raw_body, content_type=content_type) if request.raw_body else {}
         values = self.shape().run_validation(raw)
         draft = ActDraft(
             organisation_id=holder.organisation_id,

@@ -8,6 +8,7 @@ import math
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 from adrf.views import APIView
 from django.conf import settings
@@ -89,7 +90,8 @@ class ListenerView(APIView):
             if request.method not in ("GET", "POST") or method is None:
                 return self._not_allowed(request)
             holder = await _holder(request)
-            answer: HttpResponse = await method(request, holder, *args, **kwargs)
+            values = {name: _decoded(value) for name, value in kwargs.items()}
+            answer: HttpResponse = await method(request, holder, *args, **values)
             return answer
         except Overloaded:
             return problem_json(ServiceUnavailable(cause="too many requests are waiting"), trace_id=trace_of(request))
@@ -147,6 +149,14 @@ class OneTransaction(ListenerView):
             raise NotFound(noun="transaction", noun_zh="交易", key=his_no[:80])
         answer = await database.answers.do((holder.organisation_id, his_no))
         return told(answer, status=200)
+
+
+def _decoded(value: str) -> str:
+    """A value of the path as the hospital means it. Raises NotFound for bytes that are no text."""
+    try:
+        return unquote(value, errors="strict")
+    except UnicodeDecodeError:
+        raise NotFound(noun="text", noun_zh="文本", key=value[:80]) from None
 
 
 def key_of(request: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,14 @@ from exchange.services.verdicts import answers_give
 from hospitals.listener.batching import Batcher
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something to read for one organisation: `ask` is called with the moment, on the database's thread."""
+
+    organisation_id: int
+    ask: Callable[[datetime], dict[str, Any]]
 
 
 def _check(items: list[tuple[str, datetime]]) -> list[KeyHolder | Exception]:
@@ -88,9 +97,19 @@ def _act_one(drafts: list[ActDraft], now: datetime) -> list[tuple[Acted, dict[st
     return [answer] if isinstance(answer, Exception) else [(acted, answer)]
 
 
+def _read(questions: list[Question]) -> Sequence[dict[str, Any] | Exception]:
+    return [result for one in questions for result in _part(one.organisation_id, [one], _read_one)]
+
+
+def _read_one(questions: list[Question], now: datetime) -> list[dict[str, Any]]:
+    (question,) = questions
+    return [question.ask(now)]
+
+
 keys: Batcher[tuple[str, datetime], KeyHolder] = Batcher("client-keys", _check)
 intake: Batcher[WishDraft, Received] = Batcher("intake", _receive)
 answers: Batcher[tuple[int, str], dict[str, Any]] = Batcher("answers", _answer)
+questions: Batcher[Question, dict[str, Any]] = Batcher("questions", _read)
 acts: Batcher[ActDraft, tuple[Acted, dict[str, Any]]] = Batcher("acts", _act)
 
 

@@ -21,6 +21,10 @@ MONEY_OPERATIONS = ("presettle", "settle", "resettle")
 UNDOING_OPERATIONS = ("cancel", "resettle")
 # `~` is ours: the second half of a resettle can be named, not made.
 NAMED = rf"{HIS_NO.pattern}(?:~[0-9]{{1,2}})?"
+# `~` is ours here, too: the visit of cash whose own visit is not known.
+VISIT_NO = r"(?!~$)\S(?:.*\S)?"
+VISIT_NO_SAYS = "must be one line, not begin or end with a blank, and not be ~"
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 ITEMS_LIMIT = 5000
 WAIT_LIMIT_SECONDS = 25
 # A hospital rounds each line to its minor unit; half up is the profile of the demo hospitals.
@@ -103,6 +107,17 @@ class Identifier(Text):
         self.validators.append(RegexValidator(rf"\A{form}\Z", message=message))
 
 
+class Moment(serializers.DateTimeField):
+    """RFC 3339 with its offset: a time of no zone is refused."""
+
+    default_error_messages = {"form": "must be a time like 2026-11-22T08:30:00Z, with its offset"}
+
+    def to_internal_value(self, data: Any) -> Any:
+        if type(data) is not str or not MOMENT.fullmatch(data):
+            self.fail("form")
+        return super().to_internal_value(data)
+
+
 class Choice(serializers.ChoiceField):
     """One of a few words; a refusal names them all."""
 
@@ -149,7 +164,7 @@ class DiagnosisShape(serializers.Serializer[Any]):
 
 
 class VisitShape(serializers.Serializer[Any]):
-    visit_no = Identifier(max_length=64)
+    visit_no = Identifier(form=VISIT_NO, says=VISIT_NO_SAYS, max_length=64)
     kind = Choice(choices=["outpatient", "inpatient", "emergency", "pharmacy"], required=False, allow_null=True)
     med_type = optional_text(8)
     department = optional_text(80)
@@ -292,8 +307,10 @@ class SquareShape(serializers.Serializer[Any]):
 
 
 class InsurerShape(serializers.Serializer[Any]):
-    code = serializers.CharField()
-    interface = serializers.CharField()
+    """`code` and `interface` are null for cash whose wish never came."""
+
+    code = serializers.CharField(allow_null=True)
+    interface = serializers.CharField(allow_null=True)
     settlement_no = serializers.CharField(allow_null=True)
     msgid = serializers.CharField(allow_null=True)
 

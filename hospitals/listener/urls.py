@@ -4,6 +4,7 @@ from django.urls import path
 
 from hospitals.listener.acts import Abandon, Acknowledge, Disown, Refunded, ServiceCancelled
 from hospitals.listener.api import OneTransaction, Transactions
+from hospitals.listener.reads import Abnormal, BillOfVisit, Lanes, Messages, OneBill
 from hospitals.listener.schema import schema_document
 
 urlpatterns = [
@@ -14,5 +15,11 @@ urlpatterns = [
     path("transactions/<str:his_no>/disown", Disown.as_view()),
     path("transactions/<str:his_no>/refunded", Refunded.as_view()),
     path("transactions/<str:his_no>/service-cancelled", ServiceCancelled.as_view()),
+    path("transactions/<str:his_no>/messages", Messages.as_view()),
+    path("bills/<str:visit_no>", BillOfVisit.as_view()),
+    path("bills/<str:visit_no>/", BillOfVisit.as_view(), name="bill-without-number"),
+    path("bills/<str:visit_no>/<str:bill_no>", OneBill.as_view()),
+    path("abnormal", Abnormal.as_view()),
+    path("lanes", Lanes.as_view()),
     path("openapi.json", schema_document),
 ]

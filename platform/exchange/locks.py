@@ -22,6 +22,9 @@ SELECT * FROM exchange_bill
 WHERE id IN (SELECT bill_id FROM exchange_transaction WHERE id = ANY (%s)) OR id = ANY (%s)
 ORDER BY organisation_id, visit_no COLLATE "C", bill_no COLLATE "C" FOR NO KEY UPDATE
 """
+HOLD = """
+SELECT * FROM exchange_bill WHERE organisation_id = %s AND visit_no = %s AND bill_no = %s FOR SHARE
+"""
 # The hospital's code rides along as `hospital_code`.
 TRANSACTIONS = """
 SELECT exchange_transaction.*, organisation.code AS hospital_code
@@ -109,6 +112,11 @@ class Locked:
         for bill in self.bills.values():
             if bill.collected_minor or moves.get(bill.pk, 0) > 1:
                 self.before |= self.views(bill.pk)
+
+
+def bill_hold(*, organisation_id: int, visit_no: str, bill_no: str) -> Bill | None:
+    """The bill, with nothing on it moving until the commit: for one look at everything."""
+    return next(iter(Bill.objects.raw(HOLD, [organisation_id, visit_no, bill_no])), None)
 
 
 def transactions_lock(transaction_ids: Sequence[UUID], *, bill_ids: Sequence[UUID] = ()) -> dict[UUID, Transaction]:

@@ -215,6 +215,31 @@ REASONS: dict[str, tuple[str, str, str]] = {
         "没有可供查询的报文记录，已转人工处理。",
         "Give the trace id to the platform's operators.",
     ),
+    "unacknowledged": (
+        "Settled, and you have not said yet that you have booked it.",
+        "已结算，但贵院尚未确认入账。",
+        "Book it and acknowledge it. If your records lack it, disown it; if the fee shall not stand, cancel it.",
+    ),
+    "refund_due": (
+        "The patient paid more in cash than his own share.",
+        "患者已付现金超过其个人负担部分。",
+        "Give back what is due and report it with refunded.",
+    ),
+    "refund_unclaimed": (
+        "The patient's refund has been due for a long time and nobody has collected it.",
+        "应退患者的款项长期无人领取。",
+        "Reach the patient; report the refund with refunded once it is paid.",
+    ),
+    "cash_short": (
+        "More was given back than turned out to be due.",
+        "已退款项多于实际应退金额。",
+        "Collect the difference from the patient, or book it as the hospital's loss.",
+    ),
+    "not_square": (
+        "Insurers' shares and cash do not add up to the price of this bill.",
+        "该账单的保险支付与现金合计不等于账单金额。",
+        "Read the bill with GET bills: somebody must find what is missing.",
+    ),
     "ruled": (
         "Two persons ruled on this transaction.",
         "该交易已由两人裁定。",
@@ -266,6 +291,11 @@ FIXES_ZH: dict[str, str] = {
     "held_cancelled": "请等待人工裁定，可在院端后台查看。",
     "question_not_built": "请将追踪编号提供给平台运营人员。",
     "no_call_to_ask_about": "请将追踪编号提供给平台运营人员。",
+    "unacknowledged": "请入账并用 acknowledge 确认；如贵院无此记录请用 disown 否认；如费用不应成立请用 cancel 撤销。",
+    "refund_due": "请退还应退款项，并用 refunded 告知。",
+    "refund_unclaimed": "请联系患者领取，付款后用 refunded 告知。",
+    "cash_short": "请向患者补收差额，或作为医院损失入账。",
+    "not_square": "请用 GET bills 查看该账单，并由专人查明差异。",
     "ruled": "无需处理：结果为最终结果。",
 }
 

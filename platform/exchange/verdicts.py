@@ -97,6 +97,11 @@ def _amounts(transaction: Transaction) -> dict[str, Any] | None:
 def _reason(transaction: Transaction, word: VerdictWord) -> dict[str, Any] | None:
     if word is VerdictWord.SUCCEEDED and transaction.state == TransactionState.SUCCEEDED:
         return None
+    return reason_of(transaction)
+
+
+def reason_of(transaction: Transaction) -> dict[str, Any]:
+    """Why it stands where it stands, whatever its verdict: the words of `reasons`."""
     code, _, explanation = transaction.reason_code.partition(":")
     return reason(
         code or "waiting_for_insurer",

@@ -45,6 +45,7 @@ DOMAIN = {
             "bills",
             "breaker",
             "dialects",
+            "doubt",
             "envelopes",
             "handlers",
             "kinds",

@@ -75,5 +75,9 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "What a hospital's or pharmacy's systems call. docs/his-api.md tells it in prose.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
+    "ENUM_NAME_OVERRIDES": {
+        "VerdictEnum": "exchange.states.VerdictWord",
+        "StateEnum": "exchange.states.TransactionState",
+    },
     "SERVE_INCLUDE_SCHEMA": False,
 }

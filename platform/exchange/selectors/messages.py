@@ -80,6 +80,10 @@ class MessagePath:
     wish: Wire
     messages: tuple[Message, ...]
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for an API's answer."""
+        return asdict(self)
+
 
 def messages_find(*, organisations: Organisations, query: MessageQuery, now: datetime) -> QuerySet[Call]:
     """The calls of `organisations` that fit `query`, newest first, their transactions and interfaces at hand."""
