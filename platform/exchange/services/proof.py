@@ -32,7 +32,7 @@ def answers_conclude(*, results: Sequence[CallResult], now: datetime) -> dict[UU
     for result in results:
         row = locked.rows[result.transaction_id]
         case, undoing = case_of(row, tries[row.pk], undoings[row.pk]), undoings[row.pk]
-        ending = _read(row, result, case, undoing, now=now)
+        ending = _read(row, result, case, undoing, locked, now=now)
         if ending is None:
             outcome = result.reply.outcome
             details = result.reply.reason_code
@@ -56,7 +56,9 @@ def answer_unconcluded(*, result: CallResult, now: datetime) -> None:
         endings_write([hand_to_person(row, undoing, "answer_not_worked", now=now)], locked=locked, now=now)
 
 
-def _read(row: Transaction, result: CallResult, case: Case, undoing: Undoing, *, now: datetime) -> Ending | None:
+def _read(
+    row: Transaction, result: CallResult, case: Case, undoing: Undoing, locked: Locked, *, now: datetime
+) -> Ending | None:
     """The move that an answer proves, made in memory; None where it proves nothing that is not known."""
     if result.kind is CallKind.REVERSE:
         return _reversal(row, result, case, undoing, now=now) if row.state == S.REVERSING else None
@@ -64,7 +66,9 @@ def _read(row: Transaction, result: CallResult, case: Case, undoing: Undoing, *,
         return _query_in_doubt(row, result, case, now=now)
     if row.state == S.REVERSING:
         return _query_reversing(row, result, case, undoing, now=now)
-    if row.state in (S.REVERSED, S.REJECTED, S.NOT_SENT):
+    # A settlement that another cancel has undone says nothing of this one.
+    undone_by_another = row.of_id is not None and locked.rows[row.of_id].state != S.SUCCEEDED
+    if row.state in (S.REVERSED, S.REJECTED, S.NOT_SENT) and not undone_by_another:
         return _query_ended(row, result, undoing, now=now)
     return None
 
