@@ -1,7 +1,9 @@
 """The breaker of a lane, computed from the calls themselves: no state of its own to lose or to disagree about.
 
-Open while, among the last finished and overdue calls of the recent past, the share that ended in doubt is too high. It
-closes by itself when those calls have become old, and at once when answered calls outweigh them.
+Open while more than the allowed share of the last finished and overdue calls ended in doubt. It stops first sends only.
+Queries and reversals go on, so they are its probes: each answered one weighs against a doubtful call, and what earlier
+probes did not bring is forgotten with it. So the lane closes when what was in doubt has been answered for, one act at a
+time if acts go on failing; and by itself when the doubtful calls have become old.
 """
 
 from __future__ import annotations
@@ -15,22 +17,25 @@ from django.db import connection
 
 FRESH_SECONDS = 0.5
 
-# Of the latest calls: how many ended, how many of these in doubt, and how many are still unanswered although they have
-# taken longer than `p95_factor` times the 95th percentile of the answered ones.
+# Of the latest calls: how many were answered, and how many ended in doubt or have taken longer than `p95_factor` times
+# the 95th percentile of the answered acts. A silent probe counts until a later one speaks.
 SQL = """
 WITH latest AS (
-    SELECT outcome, armed_at, elapsed_ms FROM exchange_call
+    SELECT outcome, armed_at, elapsed_ms, kind IN ('QUERY', 'REVERSE') AS probes FROM exchange_call
     WHERE interface_id = %(interface)s AND armed_at > %(since)s AND outcome IS DISTINCT FROM 'NOT_SENT'
     ORDER BY armed_at DESC LIMIT %(window)s
 ), pace AS (
     SELECT coalesce(percentile_cont(0.95) WITHIN GROUP (ORDER BY elapsed_ms), 1000) AS p95
-    FROM latest WHERE outcome <> 'UNKNOWN'
+    FROM latest WHERE outcome <> 'UNKNOWN' AND NOT probes
+), probed AS (
+    SELECT coalesce(max(armed_at) FILTER (WHERE probes AND outcome <> 'UNKNOWN'), '-infinity') AS answered_at
+    FROM latest
 )
 SELECT count(*) FILTER (WHERE outcome IS NOT NULL AND outcome <> 'UNKNOWN'),
-       count(*) FILTER (WHERE outcome = 'UNKNOWN' OR (outcome IS NULL
-           AND armed_at < %(now)s - make_interval(secs => greatest(1.0, %(factor)s * p95 / 1000.0)))),
+       count(*) FILTER (WHERE NOT (probes AND armed_at <= answered_at) AND (outcome = 'UNKNOWN' OR (outcome IS NULL
+           AND armed_at < %(now)s - make_interval(secs => greatest(1.0, %(factor)s * p95 / 1000.0))))),
        max(p95)
-FROM latest, pace
+FROM latest, pace, probed
 """
 
 
@@ -46,7 +51,7 @@ class LaneHealth:
     def broken(self) -> bool:
         calls = self.answered + self.doubtful
         rule = settings.BREAKER
-        return bool(calls >= rule["at_least"] and self.doubtful >= rule["doubt_share"] * calls)
+        return bool(calls >= rule["at_least"] and self.doubtful > rule["doubt_share"] * calls)
 
     @property
     def state(self) -> str:

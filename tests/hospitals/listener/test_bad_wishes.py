@@ -139,7 +139,7 @@ def test_it_names_the_field_that_is_wrong(stack: LiveStack, change: Change, fiel
 MESSAGES: list[tuple[Change, str]] = [
     (lines(4000, 5999), "the lines sum to 9999, total_minor is 10000 (fen)"),
     (priced("1", unit_price="99.98"), "quantity x price is 9998, amount_minor is 10000 (fen)"),
-    (top(operation="gift"), "must be one of eligibility, presettle, settle"),
+    (top(operation="gift"), "must be one of eligibility, presettle, settle, cancel, resettle"),
     (member("visit", kind="tea"), "must be one of outpatient, inpatient, emergency, pharmacy"),
 ]
 

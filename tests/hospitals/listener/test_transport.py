@@ -178,7 +178,7 @@ def test_a_method_that_is_not_offered_is_named(stack: LiveStack, method: str, pa
 
 
 @pytest.mark.parametrize(
-    "path", ["", "transactions/", "transactions/A/B", "transactions/A/acknowledge", "../his/v1/x", "x"]
+    "path", ["", "transactions/", "transactions/A/B", "transactions/A/applaud", "../his/v1/x", "x"]
 )
 def test_an_unknown_address_is_a_problem_too(stack: LiveStack, path: str) -> None:
     check_problem(stack.ask("GET", path), 404, "no_such_address")

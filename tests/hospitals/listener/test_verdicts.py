@@ -80,7 +80,7 @@ def test_pending_is_stored_before_it_is_told_and_says_where_to_ask(stack: LiveSt
     assert ("pending", answer.body) in stored(stack, wish["his_no"])
     reading = stack.get(wish["his_no"])
     assert (reading.status, reading.verdict) == (200, "pending")
-    assert answer.body["bill"] == {"square": False}
+    assert answer.body["bill"] == {"square": False, "outside": False}
     assert answer.body["reason"]["detail_zh"]
     assert stack.wait_for(wish["his_no"]) == "SUCCEEDED"
     assert stack.get(wish["his_no"]).verdict == "succeeded"
