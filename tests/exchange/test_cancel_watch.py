@@ -8,7 +8,11 @@ from typing import Any
 
 from pytest_django import Settings
 
+from core.clock import database_now
 from exchange.models import Transaction
+from exchange.selectors.interfaces import interfaces_forget
+from exchange.services.interfaces import capabilities_grant
+from exchange.states import GrantSource
 from journal.models import Job
 from tests.exchange.house import House, draft, fresh, move_insurer, received, work_off
 from tests.exchange.peer import answer_to, peer, signed
@@ -52,6 +56,11 @@ def cancel(house: House, of: Transaction) -> Transaction:
 
 def test_a_cancel_that_did_not_happen_is_not_revived_by_the_one_that_did(house: House, settings: Settings) -> None:
     book = Book()
+    quick = {"max_processing_seconds": 1}
+    capabilities_grant(
+        interface=house.interface, values=quick, source=GrantSource.DEMO, by="platform", now=database_now()
+    )
+    interfaces_forget()
     with peer(book) as insurer:
         move_insurer(house, insurer.base_url)
         (fee,) = received(draft(house))
@@ -59,7 +68,7 @@ def test_a_cancel_that_did_not_happen_is_not_revived_by_the_one_that_did(house: 
         lost = cancel(house, fee)
         work_off(house)
         assert fresh(lost).state == "IN_DOUBT"
-        settings.CLOCK_OFFSET_SECONDS = 120
+        settings.CLOCK_OFFSET_SECONDS = 20
         work_off(house)
         assert (fresh(lost).state, fresh(lost).reason_code) == ("REJECTED", "not_found_after_quiet")
         assert [job.kind for job in Job.objects.all()] == ["exchange.watch"]
@@ -67,6 +76,6 @@ def test_a_cancel_that_did_not_happen_is_not_revived_by_the_one_that_did(house: 
         done = cancel(house, fee)
         work_off(house)
         assert (fresh(done).state, fresh(fee).state) == ("SUCCEEDED", "CANCELLED")
-        settings.CLOCK_OFFSET_SECONDS = 240
+        settings.CLOCK_OFFSET_SECONDS = 40
         work_off(house)
     assert (fresh(lost).state, fresh(fee).state) == ("REJECTED", "CANCELLED")
