@@ -79,7 +79,7 @@ class BillTerms:
     def recognised_minor(self) -> tuple[int, int]:
         """Of the told cash at rest: what is the hospital's as fees, and what covers own shares of live settlements."""
         kept = self.net_minor - self.refund_due_minor
-        own = min(kept, self.live_own_minor)
+        own = self.live_own_minor - self.assumed_minor
         return kept - own, own
 
 

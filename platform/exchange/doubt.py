@@ -15,7 +15,7 @@ from enum import StrEnum
 from django.conf import settings
 
 from exchange.selectors.interfaces import InterfaceFacts
-from exchange.states import CallKind, CallOutcome, OperationClass, TransactionState
+from exchange.states import CallKind, CallOutcome, Cause, OperationClass, TransactionState
 
 ACTS = (CallKind.SETTLE, CallKind.CANCEL)
 ENDED = (TransactionState.REVERSED, TransactionState.REJECTED, TransactionState.NOT_SENT)
@@ -28,8 +28,7 @@ class Step(StrEnum):
     WAIT = "wait"
     QUERY = "query"
     REVERSE = "reverse"  # Begins the reversal where none is open.
-    REPEAT = "repeat"  # An ended one is reversed once more: a late answer proved it, and nobody can be asked.
-    REPEAT_BY_PERSON = "repeat_by_person"
+    REPEAT = "repeat"  # An ended one begins once more: a late answer proved it, and nobody can be asked.
     PERSON = "person"
     DONE = "done"
 
@@ -49,7 +48,11 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What the decision needs. `undo_began_at`: of the open reversal; `undone_named`: the last said what it undid."""
+    """What the decision needs.
+
+    `undo_began_at`, `undo_cause`: of the open reversal. `undone_began_at`: of the last that has ended; `undone_named`:
+    its answer said what it undid.
+    """
 
     state: str
     operation_class: str
@@ -58,6 +61,8 @@ class Case:
     tries: Sequence[Try]
     interface: InterfaceFacts
     undo_began_at: datetime | None = None
+    undo_cause: str = ""
+    undone_began_at: datetime | None = None
     undone_named: bool = False
 
     @property
@@ -70,6 +75,12 @@ class Case:
         """From here on "not found" means something."""
         deadline = self.act.deadline if self.act else self.state_at
         return deadline + timedelta(seconds=self.interface.quiet_seconds)
+
+    @property
+    def undo_at(self) -> datetime:
+        """From here on it may be reversed without having been found: where a reversal shuts the door, at once."""
+        blocks = self.interface.can("blocks_late_original")
+        return self.act.deadline if self.act and blocks else self.quiet_at
 
     @property
     def can_ask(self) -> bool:
@@ -105,14 +116,17 @@ def _in_doubt(case: Case, now: datetime) -> Next:
     if now < act.deadline:
         return Next(Step.WAIT, until=act.deadline)
     if not case.can_ask:
-        at = act.deadline if case.interface.can("blocks_late_original") else case.quiet_at
-        return Next(Step.REVERSE) if now >= at else Next(Step.WAIT, until=at)
+        return _undo_after_quiet(case, now)
     asked = case.since(case.state_at, CallKind.QUERY)
     used_up = len(asked) >= len(settings.LADDERS["query"])
-    given_up = case.abandoned and bool(asked) and asked[-1].outcome in SILENT
-    if (given_up or (used_up and case.abandoned)) and now >= case.quiet_at:
-        return Next(Step.REVERSE)
+    unanswered = bool(asked) and asked[-1].outcome in SILENT
+    if case.abandoned and (used_up or (unanswered and now >= case.undo_at)):
+        return _undo_after_quiet(case, now)
     return Next(Step.PERSON, reason="ladder_used_up") if used_up else Next(Step.QUERY)
+
+
+def _undo_after_quiet(case: Case, now: datetime) -> Next:
+    return Next(Step.REVERSE) if now >= case.undo_at else Next(Step.WAIT, until=case.undo_at)
 
 
 def _reversing(case: Case, now: datetime) -> Next:
@@ -123,7 +137,11 @@ def _reversing(case: Case, now: datetime) -> Next:
         return Next(Step.PERSON, reason="reverse_window_over")
     if len(case.since(began_at, CallKind.REVERSE, CallKind.QUERY)) >= len(settings.LADDERS["reverse"]):
         return Next(Step.PERSON, reason="ladder_used_up")
-    if not tries or tries[-1].outcome == CallOutcome.NOT_SENT or case.interface.can("reverse_idempotent"):
+    if case.interface.can("reverse_idempotent"):
+        return Next(Step.REVERSE)
+    if not tries and case.undo_cause == Cause.LATE_ANSWER:
+        return Next(Step.PERSON, reason="late_answer_not_undone")
+    if not tries or tries[-1].outcome == CallOutcome.NOT_SENT:
         return Next(Step.REVERSE)
     if not case.can_ask:
         return Next(Step.PERSON, reason="reversal_not_answered")
@@ -133,10 +151,14 @@ def _reversing(case: Case, now: datetime) -> Next:
 
 
 def _ended(case: Case) -> Next:
-    """A late answer of the act itself proved that it was done, after it was held for undone, refused or unsent."""
+    """A late answer of the act itself proved that it was done, after it was held for undone, refused or unsent.
+
+    What was reversed in full knowledge of that answer is over.
+    """
     act = case.act
-    late = act is not None and act.outcome == CallOutcome.DONE and act.outcome_at is not None
-    if not late or case.undone_named or act is None or act.outcome_at is None:
+    if act is None or act.outcome != CallOutcome.DONE or act.outcome_at is None:
+        return Next(Step.DONE)
+    if case.undone_named or act.outcome_at <= (case.undone_began_at or case.state_at):
         return Next(Step.DONE)
     if case.can_ask:
         asked = case.since(act.outcome_at, CallKind.QUERY)
@@ -144,7 +166,7 @@ def _ended(case: Case) -> Next:
             return Next(Step.QUERY)
         if asked[-1].outcome not in SILENT:
             return Next(Step.DONE)
-    return Next(Step.REPEAT if case.interface.can("reverse_idempotent") else Step.REPEAT_BY_PERSON)
+    return Next(Step.REPEAT)
 
 
 def ladder_delay(name: str, step: int) -> timedelta:

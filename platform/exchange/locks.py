@@ -44,15 +44,16 @@ SELECT id, organisation_id, visit_no, bill_no, currency, 1, %s, 0, 0, 0, 0, 0, 0
 FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[])
     AS wanted (id, organisation_id, visit_no, bill_no, currency)
 ON CONFLICT (organisation_id, visit_no, bill_no) DO UPDATE SET requests = exchange_bill.requests + 1
-RETURNING id, organisation_id, visit_no, bill_no, requests
+RETURNING id, organisation_id, visit_no, bill_no, requests, currency
 """
 BillKey = tuple[int, str, str]  # organisation id, visit_no, bill_no
 
 
-def bills_take(currencies: Mapping[BillKey, str], *, now: datetime) -> list[tuple[UUID, int, str, str, int]]:
+def bills_take(currencies: Mapping[BillKey, str], *, now: datetime) -> list[tuple[UUID, int, str, str, int, str]]:
     """The bills of these keys, made where missing, locked in key order until the commit.
 
-    Returns (id, organisation id, visit_no, bill_no, requests) of each; `requests` above 1: it was there before.
+    Returns (id, organisation id, visit_no, bill_no, requests, currency) of each; `requests` above 1: it was there
+    before, and its currency may be another one than was asked for.
     """
     ordered = sorted(currencies)
     with connection.cursor() as cursor:

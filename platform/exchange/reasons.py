@@ -70,6 +70,11 @@ REASONS: dict[str, tuple[str, str, str]] = {
         "保险方未应答。查询类交易不涉及资金，无悬账。",
         "Ask again with a new his_no.",
     ),
+    "no_answer_compensate_first": (
+        "The insurer did not answer; whether it registered or took the upload is not known. No money is in doubt.",
+        "保险方未应答，登记或上传是否已生效尚不确定；不涉及资金，无悬账。",
+        "Undo it first with the operation that undoes this one; once that has succeeded, send it again.",
+    ),
     "cash_taken": (
         "Cash was taken before the insurer's result was known; the reversal is ours to do.",
         "在得知保险结果前已收取现金，冲正由平台负责。",
@@ -109,6 +114,12 @@ REASONS: dict[str, tuple[str, str, str]] = {
         "The insurer's answer came after the wish was held for undone; it is being reversed once more.",
         "保险方的应答迟到，平台正在再次冲正。",
         "Nothing: what you were told stays true.",
+    ),
+    "late_answer_not_undone": (
+        "The insurer's answer came after the wish was held for undone, and it may not be reversed twice; "
+        "a person has it now.",
+        "保险方的应答迟到，且该保险方不支持重复冲正，已转人工处理。",
+        "Wait for the ruling; the back office sees it in its queue. What you were told stays true.",
     ),
     "disown_in_progress": (
         "You disowned this success; its reversal is under way.",
@@ -262,6 +273,7 @@ FIXES_ZH: dict[str, str] = {
     "nobody_covers": "请核对人员证件号，或填写 insurance.scheme 和 insurance.region 后以新的流水号提交。",
     "coverage_unknown": "请填写 insurance.scheme 和 insurance.region，或稍后使用新的流水号重试。",
     "no_answer_nothing_at_stake": "请使用新的 HIS 流水号重新查询。",
+    "no_answer_compensate_first": "请先用对应的撤销操作撤回；撤回成功后再重新提交。",
     "cash_taken": "无需处理：现金暂作付款，稍后可用 GET 查询最终结果。",
     "cash_taken_reversing": "无需处理：现金即为付款。在结果变为 reversed 之前，请勿重新结算该账单。",
     "cash_without_wish": "如仍需医保结算，请使用新的 HIS 流水号并在 replaces 中填写本流水号。",
@@ -270,6 +282,7 @@ FIXES_ZH: dict[str, str] = {
     "reversing_not_proven": "请等待结果变为 reversed，之后可用 replaces 重新结算，或保留现金。",
     "reversing_surfaced": "无需处理：此前告知的结果保持不变。",
     "reversing_late_answer": "无需处理：此前告知的结果保持不变。",
+    "late_answer_not_undone": "请等待人工裁定，可在院端后台查看；此前告知的结果保持不变。",
     "disown_in_progress": "请等待结果变为 reversed 后再重新结算该账单。",
     "reversing_ruling": "请等待，并用 GET 再次查询。",
     "reversal_accepted": "已收现金即为付款；如仍需结算，请使用新的流水号并填写 replaces。",

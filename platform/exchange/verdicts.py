@@ -7,7 +7,7 @@ from typing import Any
 from exchange.bills import CashView
 from exchange.models import Transaction
 from exchange.reasons import reason
-from exchange.states import NOT_FINAL, OperationClass, TransactionState, VerdictWord
+from exchange.states import NOT_FINAL, TransactionState, VerdictWord
 
 _WORDS = {
     TransactionState.SUCCEEDED: VerdictWord.SUCCEEDED,
@@ -21,7 +21,7 @@ _HOLDS_NOTHING = (VerdictWord.REJECTED, VerdictWord.NOT_SENT, VerdictWord.REVERS
 
 
 def verdict_word(transaction: Transaction) -> VerdictWord:
-    """Of (operation class, state, abandoned or not, the last verdict but `pending`).
+    """Of (state, abandoned or not, the last verdict but `pending`). Only what moves money can be abandoned.
 
     A transaction that was given up or held for undone and is SUCCEEDED all the same came there by a ruling of two
     persons: the insurer will not reverse, the settlement stands.
@@ -34,7 +34,7 @@ def verdict_word(transaction: Transaction) -> VerdictWord:
         return VerdictWord.ABANDONED if transaction.abandoned_at is not None else VerdictWord.PENDING
     if word is VerdictWord.SUCCEEDED:
         given_up = transaction.abandoned_at is not None or told in (*_HOLDS_NOTHING, VerdictWord.STANDS)
-        return VerdictWord.STANDS if given_up and transaction.operation_class == OperationClass.MOVES else word
+        return VerdictWord.STANDS if given_up else word
     if word in _HOLDS_NOTHING and told is not None:
         if told in _HOLDS_NOTHING:
             return told

@@ -129,16 +129,16 @@ UPDATE journal_job job SET kind = coalesce(later.kind, job.kind), run_at = later
     priority = coalesce(later.priority, job.priority), lane_id = coalesce(later.lane_id, job.lane_id)
 FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::smallint[], %s::bigint[], %s::uuid[])
     AS later (id, kind, run_at, priority, lane_id, token)
-WHERE job.id = later.id AND (%s OR job.lease_token IS NULL OR job.lease_token = later.token)
+WHERE job.id = later.id AND (%s OR job.lease_token = later.token)
 """
 DONE = """
 DELETE FROM journal_job job USING unnest(%s::uuid[], %s::uuid[]) AS done (id, token)
-WHERE job.id = done.id AND (%s OR job.lease_token IS NULL OR job.lease_token = done.token)
+WHERE job.id = done.id AND (%s OR job.lease_token = done.token)
 """
 
 
 def jobs_settle(dispositions: Sequence[Disposition], *, now: datetime, held: bool = False) -> None:
-    """Write what became of each job. A job whose lease somebody else has taken over since is left to him.
+    """Write what became of each job. A job whose lease somebody else has taken over since is left to what he decided.
 
     `held`: this very transaction claimed them, so their rows are locked, and a lease that they still carry has run out.
     """
@@ -167,7 +167,7 @@ def jobs_settle(dispositions: Sequence[Disposition], *, now: datetime, held: boo
         for item in parked:
             cursor.execute(
                 "UPDATE journal_job SET parked_at = %s, parked_reason = %s, lease_token = NULL "
-                "WHERE id = %s AND (%s OR lease_token IS NULL OR lease_token = %s)",
+                "WHERE id = %s AND (%s OR lease_token = %s)",
                 [now, item.reason, item.job.id, held, item.job.lease_token],
             )
 

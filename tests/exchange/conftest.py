@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from pytest_django import DjangoDbBlocker
+from pytest_django import DjangoDbBlocker, Settings
 
 from tests.exchange.house import House, forget_processes, make_house
 from tests.live import live, live_template
@@ -16,6 +16,19 @@ __all__ = ["live", "live_template"]
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     with django_db_blocker.unblock():
         truncation_allowed()
+
+
+@pytest.fixture(autouse=True)
+def clock_put_back(settings: Settings) -> None:
+    """A test may let the platform's clock run ahead (`doubting.clock_on`)."""
+    settings.CLOCK_OFFSET_SECONDS = 0.0
+
+
+@pytest.fixture
+def patient(settings: Settings) -> None:
+    """Limits of a few seconds make endings of their own on a busy machine; the clock is put on by the tests."""
+    settings.DEADLINE_SECONDS = dict.fromkeys(settings.DEADLINE_SECONDS, 60.0)
+    settings.SEND_WITHIN_SECONDS = settings.CONNECT_SECONDS = 30.0
 
 
 @pytest.fixture

@@ -194,16 +194,16 @@ def test_who_takes_over_a_lease_that_has_run_out_has_the_word(house: House, word
 def test_later_keeps_kind_and_priority_unless_told_otherwise(house: House) -> None:
     add(house)
     (job,) = claim(house)
-    settle(Later(job, job.created_at))
+    settle(Later(job, job.created_at), held=True)
     assert Job.objects.values_list("kind", "priority").get() == (KIND, 50)
-    settle(Later(job, job.created_at, kind="exchange.resolve", priority=10))
+    settle(Later(job, job.created_at, kind="exchange.resolve", priority=10), held=True)
     assert Job.objects.values_list("kind", "priority").get() == ("exchange.resolve", 10)
 
 
 def test_a_parked_job_is_out_of_its_lane_until_it_is_released(house: House) -> None:
     add(house)
     (job,) = claim(house)
-    settle(Parked(job, "a person must look"))
+    settle(Parked(job, "a person must look"), held=True)
     assert claim(house) == []
     with as_role("worker"):
         job_release(job_id=job.id, now=database_now())
@@ -239,7 +239,7 @@ def test_liveness_does_not_count_what_a_person_or_nobody_has_to_do(house: House)
     add(house, in_seconds=-90, kind="exchange.resolve")
     add(house, in_seconds=-50)
     (job,) = claim(house)
-    settle(Parked(job, "a person must look"))
+    settle(Parked(job, "a person must look"), held=True)
     with as_role("worker"):
         reading = liveness(now=database_now(), kinds={KIND})
     assert (reading.due, reading.oldest_due_seconds, reading.parked, reading.without_handler) == (0, 0, 1, 1)

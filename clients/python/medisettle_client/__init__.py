@@ -1,22 +1,22 @@
 """What a hospital's program needs to settle fees with MediSettle. Begin with `Client` or `AsyncClient`."""
 
-from medisettle_client.answers import (
+from medisettle_client.answers import Amounts, BillState, Insurer, Reason, SelfPayment, Share, Verdict
+from medisettle_client.asynchronous import AsyncClient, Resumed
+from medisettle_client.desk import (
     AbnormalEntry,
-    Amounts,
     Bill,
-    BillState,
+    BillPayment,
+    BillRefund,
+    BillResettle,
+    BillTransaction,
     DayResult,
-    Insurer,
     Lane,
     Message,
-    Reason,
-    SelfPayment,
-    Share,
+    MessagePath,
     ShiftResult,
     Slip,
-    Verdict,
+    Wire,
 )
-from medisettle_client.asynchronous import AsyncClient, Resumed
 from medisettle_client.limits import Limits
 from medisettle_client.problems import MediSettleError, Problem, StoreError, Unanswered
 from medisettle_client.store import Kept
@@ -30,7 +30,11 @@ __all__ = [
     "AsyncClient",
     "Bill",
     "BillName",
+    "BillPayment",
+    "BillRefund",
+    "BillResettle",
     "BillState",
+    "BillTransaction",
     "Change",
     "Client",
     "DayResult",
@@ -43,6 +47,7 @@ __all__ = [
     "Limits",
     "MediSettleError",
     "Message",
+    "MessagePath",
     "Operator",
     "Person",
     "Problem",
@@ -56,5 +61,6 @@ __all__ = [
     "Unanswered",
     "Verdict",
     "Visit",
+    "Wire",
     "Wish",
 ]

@@ -11,7 +11,8 @@ PENDING = "pending"
 SUCCEEDED = "succeeded"
 
 
-def _raw() -> Any:
+def whole() -> Any:
+    """A member that holds the whole JSON of its answer."""
     return field(default_factory=dict, repr=False, compare=False)
 
 
@@ -95,7 +96,7 @@ class Verdict:
     trace_id: str = ""
     # It was here before; nothing happened a second time.
     replayed: bool = False
-    raw: Mapping[str, Any] = _raw()
+    raw: Mapping[str, Any] = whole()
 
     @property
     def is_final(self) -> bool:
@@ -105,88 +106,3 @@ class Verdict:
     @property
     def succeeded(self) -> bool:
         return self.verdict == SUCCEEDED
-
-
-# Members of a feed entry that differ at every look: no change by themselves.
-PASSING = frozenset({"age_seconds", "trace_id"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AbnormalEntry:
-    """One thing that needs somebody: in doubt, unacknowledged, refund due, bill not square, needs a person."""
-
-    his_no: str
-    kind: str = ""
-    raw: Mapping[str, Any] = _raw()
-
-    @property
-    def name(self) -> str:
-        """The same at every reading."""
-        return f"{self.kind} {self.his_no}"
-
-    @property
-    def told(self) -> Mapping[str, Any]:
-        """What is said about it, without what passes by itself."""
-        return {name: value for name, value in self.raw.items() if name not in PASSING}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AbnormalPage:
-    """`cursor` is None on the last page."""
-
-    entries: tuple[AbnormalEntry, ...]
-    cursor: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slip:
-    """The printable slip of a pending transaction: a whole HTML page or a PDF file."""
-
-    media_type: str
-    content: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One message to an insurer and what came back, masked."""
-
-    msgid: str = ""
-    kind: str = ""
-    outcome: str | None = None
-    raw: Mapping[str, Any] = _raw()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bill:
-    """All that belongs to one bill."""
-
-    visit_no: str
-    bill_no: str
-    square: bool
-    transactions: tuple[Verdict, ...] = ()
-    raw: Mapping[str, Any] = _raw()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
-    """The way to one insurer: open, slow, broken or paused."""
-
-    insurer: str
-    state: str
-    raw: Mapping[str, Any] = _raw()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DayResult:
-    """A business day: the hospital's list against ours and the insurers' files."""
-
-    business_date: str
-    raw: Mapping[str, Any] = _raw()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShiftResult:
-    """What a shift came to."""
-
-    shift_no: str
-    raw: Mapping[str, Any] = _raw()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as time_of
 import os
 import ssl
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +17,9 @@ from anyio.to_thread import run_sync
 
 from medisettle_client import calls
 from medisettle_client.addresses import Addresses
-from medisettle_client.answers import (
-    AbnormalEntry,
-    AbnormalPage,
-    Bill,
-    DayResult,
-    Lane,
-    Message,
-    ShiftResult,
-    Slip,
-    Verdict,
-)
+from medisettle_client.answers import Verdict
 from medisettle_client.calls import Call, Reply
+from medisettle_client.desk import AbnormalEntry, AbnormalPage, Bill, DayResult, Lane, MessagePath, ShiftResult, Slip
 from medisettle_client.limits import Limits
 from medisettle_client.line import Line
 from medisettle_client.problems import MediSettleError, Problem, StoreError, Unanswered
@@ -188,18 +180,17 @@ class AsyncClient:
         """The printable slip of a pending transaction."""
         return await self._do(calls.slip_call(his_no, media_type=SLIP_TYPES[form]))
 
-    async def messages(self, his_no: str) -> tuple[Message, ...]:
-        """The path of its messages, masked."""
-        answer = calls.list_of(Message, "messages")
-        return await self._do(calls.question(f"{calls.path_of(his_no)}/messages", answer, his_no=his_no))
+    async def messages(self, his_no: str) -> MessagePath:
+        """What was asked and every message that followed, masked."""
+        return await self._do(calls.messages_call(his_no))
 
-    async def bill(self, visit_no: str, bill_no: str) -> Bill:
-        """Every transaction and self-payment of a bill, and whether it is square."""
+    async def bill(self, visit_no: str, bill_no: str = "") -> Bill:
+        """Every transaction and self-payment of a bill, and whether it is square. A visit may be the bill itself."""
         return await self._do(calls.bill_call(visit_no, bill_no))
 
     async def lanes(self) -> tuple[Lane, ...]:
         """The way to each insurer, so that a cashier knows before he tries."""
-        return await self._do(calls.question("lanes", calls.list_of(Lane, "lanes")))
+        return await self._do(calls.lanes_call())
 
     async def put_day(
         self, business_date: time_of.date, rows: Sequence[Mapping[str, Any]], *, signed_by: str | None = None
@@ -246,17 +237,16 @@ class AsyncClient:
     async def watch(self, *, name: str = "watch", every_seconds: float | None = None) -> AsyncIterator[Change]:
         """Follow the feed for ever; each `name` has a memory of its own.
 
-        Outages are waited out; raises Unanswered only after `limits.watch_failures` readings in a row without an end.
+        Outages are waited out, for as long as `limits.watch_outage_seconds`; only then raises Unanswered.
         """
-        failures = 0
+        give_up_at = time.monotonic() + self.limits.watch_outage_seconds
         while True:
             try:
                 async for change in self.changes(name=name):
                     yield change
-                failures = 0
+                give_up_at = time.monotonic() + self.limits.watch_outage_seconds
             except Unanswered:
-                failures += 1
-                if failures >= self.limits.watch_failures:
+                if time.monotonic() > give_up_at:
                     raise
             await anyio.sleep(self.limits.watch_every_seconds if every_seconds is None else every_seconds)
 

@@ -9,7 +9,8 @@ from datetime import date
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from medisettle_client.answers import AbnormalPage, Bill, DayResult, ShiftResult, Slip, Verdict
+from medisettle_client.answers import Verdict
+from medisettle_client.desk import AbnormalPage, Bill, DayResult, Lane, MessagePath, ShiftResult, Slip
 from medisettle_client.keys import canonical, key_of
 from medisettle_client.limits import WAIT_LIMIT_SECONDS, WAIT_SECONDS
 from medisettle_client.reading import Unreadable, read
@@ -182,8 +183,17 @@ def slip_call(his_no: str, *, media_type: str) -> Call[Slip]:
     return Call(method="GET", path=path, name=his_no, answer=answer, his_no=his_no, accept=media_type)
 
 
+def messages_call(his_no: str) -> Call[MessagePath]:
+    return question(f"{path_of(his_no)}/messages", one_of(MessagePath), his_no=his_no)
+
+
 def bill_call(visit_no: str, bill_no: str) -> Call[Bill]:
-    return question(f"bills/{segment(visit_no)}/{segment(bill_no)}", one_of(Bill), name=visit_no)
+    path = f"bills/{segment(visit_no)}/{segment(bill_no)}" if bill_no else f"bills/{segment(visit_no)}"
+    return question(path, one_of(Bill), name=visit_no)
+
+
+def lanes_call() -> Call[tuple[Lane, ...]]:
+    return question("lanes", list_of(Lane, "lanes"))
 
 
 def abnormal_call(cursor: str | None) -> Call[AbnormalPage]:

@@ -33,8 +33,8 @@ class Limits:
     # Pages of one reading of the abnormal feed.
     feed_pages: int = 10_000
     watch_every_seconds: float = 5.0
-    # Readings of the feed in a row that may end without an answer before `watch` says so.
-    watch_failures: int = 60
+    # How long `watch` waits out that nobody answers before it says so.
+    watch_outage_seconds: float = 86_400.0
 
     def pauses(self) -> Iterator[float]:
         """Seconds to wait before each round; before the first none."""

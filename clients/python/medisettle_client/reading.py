@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 from collections.abc import Mapping
+from datetime import date, datetime
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -51,6 +52,8 @@ def _value(wanted: Any, data: object, path: str) -> Any:
         if not isinstance(data, list):
             raise Unreadable(f"{path} is no list")
         return tuple(_value(get_args(wanted)[0], one, path) for one in data)
+    if wanted in (datetime, date):
+        return _moment(wanted, data, path)
     if dataclasses.is_dataclass(wanted):
         return read(wanted, data)  # type: ignore[arg-type]
     plain = origin or wanted
@@ -58,3 +61,14 @@ def _value(wanted: Any, data: object, path: str) -> Any:
     if not isinstance(data, plain) or (plain is int and isinstance(data, bool)):
         raise Unreadable(f"{path} is no {plain.__name__}")
     return data
+
+
+def _moment(wanted: type[datetime] | type[date], data: object, path: str) -> date:
+    """A time with its zone (RFC 3339), or a day."""
+    try:
+        moment = wanted.fromisoformat(str(data))
+    except ValueError:
+        raise Unreadable(f"{path} is no {wanted.__name__}") from None
+    if isinstance(moment, datetime) and moment.tzinfo is None:
+        raise Unreadable(f"{path} has no zone")
+    return moment

@@ -19,8 +19,9 @@ from typing import Any, Literal, Self
 import anyio
 from anyio.from_thread import BlockingPortal
 
-from medisettle_client.answers import AbnormalEntry, Bill, DayResult, Lane, Message, ShiftResult, Slip, Verdict
+from medisettle_client.answers import Verdict
 from medisettle_client.asynchronous import AsyncClient, Resumed
+from medisettle_client.desk import AbnormalEntry, Bill, DayResult, Lane, MessagePath, ShiftResult, Slip
 from medisettle_client.limits import Limits
 from medisettle_client.problems import MediSettleError
 from medisettle_client.store import Kept
@@ -173,12 +174,12 @@ class Client:
         """The printable slip of a pending transaction."""
         return self._run(lambda: self._client.slip(his_no, form=form))
 
-    def messages(self, his_no: str) -> tuple[Message, ...]:
-        """The path of its messages, masked."""
+    def messages(self, his_no: str) -> MessagePath:
+        """What was asked and every message that followed, masked."""
         return self._run(lambda: self._client.messages(his_no))
 
-    def bill(self, visit_no: str, bill_no: str) -> Bill:
-        """Every transaction and self-payment of a bill, and whether it is square."""
+    def bill(self, visit_no: str, bill_no: str = "") -> Bill:
+        """Every transaction and self-payment of a bill, and whether it is square. A visit may be the bill itself."""
         return self._run(lambda: self._client.bill(visit_no, bill_no))
 
     def lanes(self) -> tuple[Lane, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from medisettle_client.answers import AbnormalEntry
+from medisettle_client.desk import AbnormalEntry
 from medisettle_client.keys import canonical
 from medisettle_client.reading import read
 from medisettle_client.store import Store

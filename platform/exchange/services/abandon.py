@@ -93,7 +93,7 @@ def abandon(row: Transaction, locked: Locked, draft: CashTold, now: datetime) ->
     """Store the cash and, while nothing is proven, that we own the reversal. Returns the refusal, if any."""
     if row.operation_class != OperationClass.MOVES:
         return _not_a_fee(row, locked, draft, now)
-    known = _known(row, draft.values)
+    known = _known(row, locked, draft.values)
     if known is not None and known.amount_minor != draft.values["self_paid_minor"]:
         return ReceiptDiffers(
             extra=shown_row(row), his_no=row.his_no, receipt_no=known.receipt_no, amount_minor=known.amount_minor
@@ -103,6 +103,11 @@ def abandon(row: Transaction, locked: Locked, draft: CashTold, now: datetime) ->
     if known is None:
         _abandoned(row, draft, now)
         _cash_in(row, row, locked, draft, now)
+    elif known.transaction_id != row.pk and _abandoned(row, draft, now):
+        # Taken for the wish that this one follows: the cash is there already, that it is given up is new.
+        ours = True
+        evidence = evidence_of(row, EvidenceKind.HOSPITAL_SAID, "abandon", now=now, details=known.receipt_no)
+        endings_write([Ending(row, evidence)], locked=locked, now=now)
     if row.state == S.IN_DOUBT:
         jobs_ensure(drafts=[resolve_job(row, now=now)], now=now)
     if row.state in UNDER_WAY or ours or row.state_reason == "abandoned_before_sending":
@@ -112,7 +117,9 @@ def abandon(row: Transaction, locked: Locked, draft: CashTold, now: datetime) ->
     return AlreadyEnded(extra=shown_row(row), his_no=row.his_no, state=row.state)
 
 
-def _abandoned(row: Transaction, draft: CashTold, now: datetime) -> None:
+def _abandoned(row: Transaction, draft: CashTold, now: datetime) -> bool:
+    """Give the wish up, where it is not proven either way; returns whether that is news."""
+    news = row.abandoned_at is None and row.state in (S.RECEIVED, *UNDER_WAY)
     if row.state == S.RECEIVED:
         row.stay_unsent()
         row.reason_code = "abandoned_before_sending"
@@ -122,15 +129,20 @@ def _abandoned(row: Transaction, draft: CashTold, now: datetime) -> None:
         row.abandoned_at = row.abandoned_at or now
         if row.state in (S.SENDING, S.IN_DOUBT):
             row.reason_code = "cash_taken"
+    return news
 
 
-def _known(row: Transaction, told: Mapping[str, Any]) -> SelfPayment | None:
-    """The same cash told before: by its receipt, or without one by its amount."""
-    payments = SelfPayment.objects.filter(transaction_id=row.pk)
+def _known(row: Transaction, locked: Locked, told: Mapping[str, Any]) -> SelfPayment | None:
+    """The same cash told before: by its receipt, whatever wish of the bill it was told of; without one by its amount.
+
+    A wish that follows another has taken over its cash: the same receipt told of both is one payment.
+    """
     receipt_no = told.get("receipt_no") or ""
     if receipt_no:
-        return payments.filter(receipt_no=receipt_no).first()
-    return payments.filter(amount_minor=told["self_paid_minor"]).first()
+        of_bill = [one.pk for one in locked.rows.values() if one.bill_id == row.bill_id]
+        known = SelfPayment.objects.filter(transaction_id__in=of_bill, receipt_no=receipt_no)
+        return known.order_by("told_at").first()
+    return SelfPayment.objects.filter(transaction_id=row.pk, amount_minor=told["self_paid_minor"]).first()
 
 
 def _cash_in(holder: Transaction, named: Transaction, locked: Locked, draft: CashTold, now: datetime) -> None:
@@ -163,7 +175,7 @@ def _cash_in(holder: Transaction, named: Transaction, locked: Locked, draft: Cas
 def _not_a_fee(row: Transaction, locked: Locked, draft: CashTold, now: datetime) -> Problem:
     """Cash told for a cancel belongs to what it cancels; a question has no cash."""
     original = locked.rows.get(row.of_id) if row.of_id is not None else None
-    if original is not None and _known(original, draft.values) is None:
+    if original is not None and _known(original, locked, draft.values) is None:
         _cash_in(original, row, locked, draft, now)
     stored = " The cash is stored on the transaction that it cancels." if original is not None else ""
     return CannotBeAbandoned(extra=shown_row(row), his_no=row.his_no, operation=row.operation, stored=stored)

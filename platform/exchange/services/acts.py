@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 
-from core.bulk import rows_insert
+from core.bulk import rows_insert_new
 from core.errors import Conflict, NotFound, Problem
+from exchange.bills import chains_of
 from exchange.locks import Locked, bills_and_transactions_lock
 from exchange.models import IdempotencyKey, Refund, Transaction
 from exchange.services.abandon import abandon, tombstone
@@ -80,10 +82,7 @@ class Acted:
 def act_apply(*, draft: ActDraft, now: datetime) -> Acted:
     """Apply one act in one commit. The caller has said whom it sees. Raises KeyReused, NotFound."""
     with transaction.atomic():
-        key = IdempotencyKey.objects.filter(organisation_id=draft.organisation_id, key=draft.idempotency_key)
-        known = key.select_related("transaction").first()
-        if known is not None and bytes(known.digest) != draft.digest:
-            raise KeyReused(key=draft.idempotency_key, his_no=known.transaction.his_no if known.transaction else "")
+        known = _claim_known(draft)
         locked, row = _row_locked(draft, now)
         problem = ACTS[draft.act](row, locked, draft, now)
         if known is None:
@@ -94,8 +93,19 @@ def act_apply(*, draft: ActDraft, now: datetime) -> Acted:
                 transaction_id=row.pk,
                 created_at=now,
             )
-            rows_insert([claim], skip_existing=True)
+            if not rows_insert_new([claim], returning="key"):
+                # Somebody used the key at the same moment: for another request, nothing of this one is stored.
+                _claim_known(draft)
         return Acted(problem, known is not None)
+
+
+def _claim_known(draft: ActDraft) -> IdempotencyKey | None:
+    """The claim of the same request made before. Raises KeyReused for another one."""
+    key = IdempotencyKey.objects.filter(organisation_id=draft.organisation_id, key=draft.idempotency_key)
+    known = key.select_related("transaction").first()
+    if known is not None and bytes(known.digest) != draft.digest:
+        raise KeyReused(key=draft.idempotency_key, his_no=known.transaction.his_no if known.transaction else "")
+    return known
 
 
 def _row_locked(draft: ActDraft, now: datetime) -> tuple[Locked, Transaction]:
@@ -130,7 +140,7 @@ def _disown(row: Transaction, locked: Locked, draft: ActDraft, now: datetime) ->
     because = ""
     if row.acknowledged_at is not None:
         because = " and acknowledged"
-    elif Refund.objects.filter(transaction_id=row.pk).exists():
+    elif Refund.objects.filter(transaction_id__in=_chain(row, locked)).exists():
         because = " and a refund was reported"
     settled = row.state == S.SUCCEEDED and row.told == VerdictWord.SUCCEEDED
     if because or not settled or row.operation_class != OperationClass.MOVES:
@@ -140,6 +150,12 @@ def _disown(row: Transaction, locked: Locked, draft: ActDraft, now: datetime) ->
     row.moved(now=now, by=draft.by, reason="disowned")
     _say(row, locked, "disown", now=now, details=str(draft.values.get("reason") or ""), begins=Cause.DISOWNED)
     return None
+
+
+def _chain(row: Transaction, locked: Locked) -> list[UUID]:
+    """The wish and those that it follows or that follow it: one service, whose cash is one."""
+    chains = chains_of(locked.lines(row.bill_id)) if row.bill_id is not None else []
+    return next(([line.id for line in chain] for chain in chains if any(line.id == row.pk for line in chain)), [row.pk])
 
 
 def _service_cancelled(row: Transaction, locked: Locked, draft: ActDraft, now: datetime) -> Problem | None:

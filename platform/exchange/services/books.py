@@ -23,6 +23,10 @@ from ledger.services import BookKey, MirrorDraft, PostingDraft, credit, debit, p
 
 BY = "exchange"
 CAUSE = "exchange.transaction"
+CASH_CAUSES: dict[type[SelfPayment | Refund], str] = {
+    SelfPayment: "exchange.self_payment",
+    Refund: "exchange.refund",
+}
 BILL_FIELDS = (
     *("refund_due_minor", "refund_due_since", "cash_short_minor", "unsquare_since"),
     *("recognised_fees_minor", "recognised_own_minor", "recognition_id", "recognition_no"),
@@ -76,22 +80,46 @@ def _mirror(posting_id: UUID, kind: str, evidence_id: UUID, trace_id: str) -> Mi
 
 def cash_post(bill: Bill, row: Transaction, cash: SelfPayment | Refund, evidence_id: UUID, *, now: datetime) -> None:
     """Cash that came in or went out at the counter, in the bill's one cash book."""
+    postings_write(drafts=[_cash_draft(bill, row, cash, evidence_id)], now=now)
+
+
+def cash_rebook(
+    bill: Bill, row: Transaction, cash: Sequence[SelfPayment | Refund], evidence_id: UUID, *, now: datetime
+) -> None:
+    """Cash that was posted in another book than its bill's is undone there and posted in this one."""
+    by_id = {one.pk: one for one in cash}
+    ours = [row.organisation_id]
+    postings = [
+        posting
+        for cause_kind in CASH_CAUSES.values()
+        for posting in postings_of(cause_kind=cause_kind, cause_ids=by_id, organisations=ours)
+    ]
+    undone = {posting.reverses_id for posting in postings}
+    standing = [one for one in postings if one.reverses_id is None and one.pk not in undone]
+    postings_mirror(drafts=[_mirror(one.pk, "moved", evidence_id, row.trace_id) for one in standing], now=now)
+    anew = [_cash_draft(bill, row, by_id[one.cause_id], evidence_id, episode=one.episode + 1) for one in standing]
+    postings_write(drafts=anew, now=now)
+
+
+def _cash_draft(
+    bill: Bill, row: Transaction, cash: SelfPayment | Refund, evidence_id: UUID, *, episode: int = 1
+) -> PostingDraft:
     amount = Money(cash.amount_minor, cash.currency)
     came = isinstance(cash, SelfPayment)
     legs = [debit("counter_cash", amount), credit("patient_deposits", amount)]
     if not came:
         legs = [debit("patient_deposits", amount), credit("counter_cash", amount)]
-    draft = PostingDraft(
+    return PostingDraft(
         book=_cash_book(bill),
-        cause_kind="exchange.self_payment" if came else "exchange.refund",
+        cause_kind=CASH_CAUSES[type(cash)],
         cause_id=cash.pk,
         kind="collected" if came else "refunded",
+        episode=episode,
         legs=legs,
         evidence_id=evidence_id,
         by=BY,
         trace_id=row.trace_id,
     )
-    postings_write(drafts=[draft], now=now)
 
 
 def cash_book_choose(bill: Bill, row: Transaction) -> None:
@@ -111,7 +139,7 @@ def bills_review(evidence_by_bill: Mapping[UUID, UUID], *, locked: Locked, now: 
         bill, terms = locked.bills[bill_id], locked.terms(bill_id)
         before = [getattr(bill, name) for name in BILL_FIELDS]
         _terms_set(bill, terms, now)
-        if bill.collected_minor and terms.resting:
+        if terms.resting and (bill.collected_minor or bill.recognition_id is not None):
             _recognise(bill, terms, evidence_id, _trace_of(bill_id, locked), now=now)
         if before != [getattr(bill, name) for name in BILL_FIELDS]:
             bill.save(update_fields=BILL_FIELDS)
@@ -153,4 +181,6 @@ def _recognise(bill: Bill, terms: BillTerms, evidence_id: UUID, trace_id: str, *
 
 
 def _trace_of(bill_id: UUID, locked: Locked) -> str:
-    return next(row.trace_id for row in reversed(locked.rows.values()) if row.bill_id == bill_id)
+    """Of the latest wish on the bill; of whoever moved off it, where none is left."""
+    rows = list(reversed(locked.rows.values()))
+    return next((row.trace_id for row in rows if row.bill_id == bill_id), rows[0].trace_id)

@@ -19,6 +19,11 @@ from journal.services import jobs_ensure
 
 # What the act's own late answer decides, as long as nothing else has decided.
 PROOFS = (CallOutcome.DONE, CallOutcome.REFUSED, CallOutcome.NOT_SENT)
+# What no answer means where no money moves.
+WITHOUT_DOUBT: dict[str, str] = {
+    OperationClass.READS: "no_answer_nothing_at_stake",
+    OperationClass.PREPARES: "no_answer_compensate_first",
+}
 
 
 def calls_conclude(*, results: Sequence[CallResult], now: datetime) -> dict[UUID, str]:
@@ -124,9 +129,9 @@ def amounts_set(row: Transaction, reply: Reply) -> None:
 
 def _doubt(row: Transaction, reason_code: str, *, now: datetime) -> None:
     """Silence: doubt where money may have moved, nothing where only a question was asked."""
-    if row.operation_class == OperationClass.READS:
+    if row.operation_class in WITHOUT_DOUBT:
         row.stay_unsent()
-        row.reason_code = "no_answer_nothing_at_stake"
+        row.reason_code = WITHOUT_DOUBT[row.operation_class]
     else:
         row.doubt()
         row.reason_code = reason_code

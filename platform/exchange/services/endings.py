@@ -47,6 +47,8 @@ WRITTEN = (
 WATCH_PRIORITY = 90
 # REJECTED for one of these was not refused by anybody: it is watched, as what was reversed is.
 BY_ABSENCE = "not_found_after_quiet"
+LOST = (TransactionState.REJECTED, TransactionState.NOT_SENT, TransactionState.REVERSED)
+REST_OPEN = "cancelled_rest_open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ def endings_write(endings: Sequence[Ending], *, locked: Locked, now: datetime) -
         return
     endings = [*endings, *_followed(endings, locked, now=now)]
     for ending in endings:
+        _rest_open(ending.row, locked)
         word = verdict_word(ending.row)
         if word != VerdictWord.PENDING:
             ending.row.told = word
@@ -140,17 +143,37 @@ def _followed(endings: Sequence[Ending], locked: Locked, *, now: datetime) -> li
             original.moved(now=now, by=BY, reason=cancel.his_no)
             evidence = evidence_of(original, EvidenceKind.CANCEL_PROVEN, cancel.his_no, now=now)
             more.append(Ending(original, evidence, ending.msgid))
+            more += _rest_lost_before(cancel, locked, now=now)
         more += _rest_of(cancel, locked, now=now)
     return more
 
 
+def _rest(cancel: Transaction, locked: Locked) -> Transaction | None:
+    """The second half of a resettle, by its first."""
+    rest_id = Resettlement.objects.filter(cancel_id=cancel.pk).values_list("rest_id", flat=True).first()
+    return locked.rows.get(rest_id) if rest_id else None
+
+
+def _rest_lost_before(cancel: Transaction, locked: Locked, *, now: datetime) -> list[Ending]:
+    """The rest was given up while its cancel was under way: the cancel is proven now, and nothing follows it."""
+    rest = _rest(cancel, locked)
+    if rest is None or rest.state not in LOST:
+        return []
+    return [Ending(rest, evidence_of(rest, EvidenceKind.CANCEL_PROVEN, cancel.his_no, now=now))]
+
+
+def _rest_open(rest: Transaction, locked: Locked) -> None:
+    """A rest that came to nothing says so once the old settlement is cancelled, in front of its own reason."""
+    if "~" not in rest.his_no or rest.state not in LOST or rest.reason_code.startswith(REST_OPEN):
+        return
+    cancel_id = Resettlement.objects.filter(rest_id=rest.pk).values_list("cancel_id", flat=True).first()
+    if cancel_id in locked.rows and locked.rows[cancel_id].state == TransactionState.SUCCEEDED:
+        rest.reason_code = f"{REST_OPEN}:{rest.reason_code}"
+
+
 def _rest_of(cancel: Transaction, locked: Locked, *, now: datetime) -> list[Ending]:
     """The second half of a resettle, when its cancel came to nothing."""
-    lost = (TransactionState.REJECTED, TransactionState.NOT_SENT, TransactionState.REVERSED)
-    if cancel.state not in lost:
-        return []
-    rest_id = Resettlement.objects.filter(cancel_id=cancel.pk).values_list("rest_id", flat=True).first()
-    rest = locked.rows.get(rest_id) if rest_id else None
+    rest = _rest(cancel, locked) if cancel.state in LOST else None
     if rest is None or rest.state != TransactionState.RECEIVED:
         return []
     rest.reject()
@@ -200,7 +223,7 @@ def _watched(row: Transaction, ending: Ending) -> bool:
     facts = facts_of(row.interface_id)
     if not facts.can("can_query_by_msgid") or (facts.can("blocks_late_original") and ending.undo is not None):
         return False
-    absent = row.state == TransactionState.REJECTED and row.reason_code == BY_ABSENCE
+    absent = row.state == TransactionState.REJECTED and row.state_reason == BY_ABSENCE
     undone = ending.undo is not None or ending.evidence.kind == EvidenceKind.RULING
     return (undone and row.state == TransactionState.REVERSED) or absent
 

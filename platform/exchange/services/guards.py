@@ -95,6 +95,15 @@ class ServiceGivenUp(Conflict):
     fix_zh = "如服务仍需提供，请作为新账单结算。"
 
 
+class OtherCurrency(Conflict):
+    code = "bill_in_other_currency"
+    title = "The bill is in another currency"
+    detail = "This bill is in {billed}, the wish in {wished}."
+    detail_zh = "该账单的币种为 {billed}，本次交易为 {wished}。"
+    fix = "A bill has one currency: send the wish in it, or as a bill of its own."
+    fix_zh = "一张账单只能使用一种币种：请使用该币种，或另开账单。"
+
+
 class NotSettled(Conflict):
     code = "not_settled"
     title = "Only a settled transaction can be cancelled"
@@ -153,6 +162,12 @@ def follow_check(wish: BillWish, *, retry: bool, paid_minor: int) -> None:
         raise ServiceGivenUp(extra={"transaction": shown(wish)}, other=wish.his_no)
     if retry and paid_minor:
         raise RetryHasCash(extra={"transaction": shown(wish)}, other=wish.his_no)
+
+
+def currency_check(wished: str, billed: str) -> None:
+    """Amounts of two currencies are never added up. Raises OtherCurrency."""
+    if wished != billed:
+        raise OtherCurrency(wished=wished, billed=billed)
 
 
 def cancel_check(original: BillWish, wishes: Sequence[BillWish], *, interface_id: int | None, now: datetime) -> None:

@@ -7,14 +7,14 @@ from datetime import datetime
 from uuid import UUID
 
 from core.bulk import rows_insert
-from exchange.doubt import SILENT, Case, Try, ladder_delay
+from exchange.doubt import SILENT, Case, Step, Try, ladder_delay, next_step
 from exchange.locks import Locked, bills_and_transactions_lock
 from exchange.messages import Held, Reply
 from exchange.models import Transaction
 from exchange.services.calls import CallResult, outcomes_write, tries_of
 from exchange.services.conclude import proven
 from exchange.services.endings import BY, BY_ABSENCE, Ending, Undo, endings_write, evidence_of
-from exchange.services.resolve import Undoing, case_of, hand_to_person, undoings_of
+from exchange.services.resolve import Undoing, case_of, hand_to_person, undoing_now, undoings_of
 from exchange.states import CallKind, CallOutcome, Cause, EvidenceKind, OperationClass, ReversalEnd, TransactionState
 
 S = TransactionState
@@ -22,7 +22,17 @@ WITHOUT_END = (S.IN_DOUBT, S.REVERSING)
 
 
 def answers_conclude(*, results: Sequence[CallResult], now: datetime) -> dict[UUID, datetime | None]:
-    """Write outcomes once, move what they prove; returns when to look at each transaction again, None: never."""
+    """Write outcomes once, move what they prove; returns when to look at each transaction again, None: never.
+
+    Of two answers about one transaction the second is read in the light of the first.
+    """
+    firsts = {result.transaction_id: result for result in reversed(results)}
+    seconds = [result for result in results if result is not firsts[result.transaction_id]]
+    again_at = _answers_conclude(list(firsts.values()), now=now)
+    return again_at | answers_conclude(results=seconds, now=now) if seconds else again_at
+
+
+def _answers_conclude(results: Sequence[CallResult], *, now: datetime) -> dict[UUID, datetime | None]:
     ids = [result.transaction_id for result in results]
     locked = bills_and_transactions_lock(ids)
     outcomes_write(results, now=now)
@@ -79,6 +89,9 @@ def _query_in_doubt(row: Transaction, result: CallResult, case: Case, *, now: da
     if reply.outcome is CallOutcome.DONE and reply.held is Held.STANDS:
         begins = proven(row, reply)
         return _signed(row, result, now=now, begins=begins)
+    if cancels and reply.outcome is CallOutcome.NOT_FOUND:
+        # The settlement that it was to cancel is not known there: that contradicts what was proven.
+        return _contradiction(row, result, Undoing(), "original_unknown", now=now)
     absent = reply.outcome is CallOutcome.NOT_FOUND or (cancels and reply.held is Held.REFUSED)
     if absent:
         return _absent(row, result, case, now=now)
@@ -103,7 +116,7 @@ def _absent(row: Transaction, result: CallResult, case: Case, *, now: datetime) 
             row.reason_code = BY_ABSENCE
             return _signed(row, result, now=now)
         return _begin(row, result, Cause.ABANDONED if row.abandoned_at else Cause.NOT_PROVEN, now=now)
-    if case.abandoned and case.interface.can("blocks_late_original"):
+    if case.abandoned and result.armed_at >= case.undo_at:
         return _begin(row, result, Cause.ABANDONED, now=now)
     return None
 
@@ -113,15 +126,33 @@ def _query_reversing(
 ) -> Ending | None:
     """Asked because the reversal itself was not answered and may not be repeated blindly."""
     reply = result.reply
+    if row.operation_class == OperationClass.UNDOES:
+        return _query_reversing_cancel(row, result, case, undoing, now=now)
     if reply.outcome is CallOutcome.NOT_FOUND:
-        return _nothing_held(row, result, case, undoing, now=now) if result.armed_at >= case.quiet_at else None
+        proves = case.interface.can("not_found_is_final") and result.armed_at >= case.quiet_at
+        return _nothing_held(row, result, undoing, believed=True, now=now) if proves else None
     if reply.outcome is not CallOutcome.DONE or reply.held is Held.STANDS:
         return None
     if reply.held is Held.UNDONE:
         return _undone(row, result, undoing, ReversalEnd.ACCEPTED, "", "reversal_accepted", now=now)
     if reply.held is Held.REFUSED:
-        return _nothing_held(row, result, case, undoing, now=now)
+        return _nothing_held(row, result, undoing, believed=True, now=now)
     return _contradiction(row, result, undoing, f"held_{reply.held}", now=now)
+
+
+def _query_reversing_cancel(
+    row: Transaction, result: CallResult, case: Case, undoing: Undoing, *, now: datetime
+) -> Ending | None:
+    """Its settlement was asked for: settled again, after our reversal was sent, means that the cancel is undone."""
+    reply = result.reply
+    tries = case.since(case.undo_began_at or case.state_at, CallKind.REVERSE)
+    if reply.outcome is not CallOutcome.DONE or reply.held is Held.STANDS or not tries:
+        return None
+    if reply.held is not Held.REFUSED:
+        return _contradiction(row, result, undoing, f"held_{reply.held}", now=now)
+    if result.armed_at < tries[-1].armed_at:
+        return None
+    return _undone(row, result, undoing, ReversalEnd.ACCEPTED, "", "reversal_accepted", now=now)
 
 
 def _query_ended(row: Transaction, result: CallResult, undoing: Undoing, *, now: datetime) -> Ending | None:
@@ -141,19 +172,19 @@ def _reversal(row: Transaction, result: CallResult, case: Case, undoing: Undoing
     if reply.outcome is CallOutcome.DONE and reply.undone:
         return _undone(row, result, undoing, ReversalEnd.ACCEPTED, reply.undone, "reversal_accepted", now=now)
     if reply.outcome is CallOutcome.DONE or reply.reason_code == "original_unknown":
-        return _nothing_held(row, result, case, undoing, now=now)
+        believed = case.interface.can("reverse_unknown_ok") or case.interface.can("not_found_is_final")
+        return _nothing_held(row, result, undoing, believed=believed, now=now)
     if reply.outcome is CallOutcome.REFUSED:
         # Only our own earlier reversal can have undone our own message.
-        ours = case.since(case.undo_began_at or case.state_at, CallKind.REVERSE)
+        ours = case.since(undoing.ours_since or case.state_at, CallKind.REVERSE)
         if reply.reason_code == "already_reversed" and any(one.msgid != result.msgid for one in ours):
             return _undone(row, result, undoing, ReversalEnd.ACCEPTED, "", "reversal_accepted", now=now)
         return _contradiction(row, result, undoing, "reversal_refused", now=now)
     return None
 
 
-def _nothing_held(row: Transaction, result: CallResult, case: Case, undoing: Undoing, *, now: datetime) -> Ending:
-    """The insurer knows nothing that could be undone: believed where that is its proven way, never of a proven fee."""
-    believed = case.interface.can("reverse_unknown_ok") or case.interface.can("not_found_is_final")
+def _nothing_held(row: Transaction, result: CallResult, undoing: Undoing, *, believed: bool, now: datetime) -> Ending:
+    """The insurer knows nothing that could be undone; `believed`: it is proven to mean it. Of a proven fee, never."""
     if row.episode > 0 or not believed:
         return _contradiction(row, result, undoing, "original_unknown", now=now)
     return _undone(row, result, undoing, ReversalEnd.NOTHING_HELD, "", "nothing_held", now=now)
@@ -203,9 +234,9 @@ def _says(reply: Reply) -> str:
 def _again_at(
     result: CallResult, locked: Locked, tries: dict[UUID, list[Try]], undoings: dict[UUID, Undoing], *, now: datetime
 ) -> datetime | None:
-    """When the resolver looks again at what has not ended."""
+    """When the resolver looks again at what has not ended, or ended against an answer that came meanwhile."""
     row = locked.rows[result.transaction_id]
-    case = case_of(row, tries[row.pk], undoings[row.pk])
+    case = case_of(row, tries[row.pk], undoing_now(undoings[row.pk]))
     if row.state == S.REVERSING:
         undo_began_at = case.undo_began_at
         if undo_began_at is None or (result.kind is CallKind.QUERY and result.reply.held is Held.STANDS):
@@ -217,6 +248,6 @@ def _again_at(
         if not silent and now < case.quiet_at:
             return case.quiet_at
         return now + ladder_delay("query", len(case.since(case.state_at, CallKind.QUERY)))
-    if silent and row.state in (S.REVERSED, S.REJECTED, S.NOT_SENT):
-        return now + ladder_delay("query", 1)
-    return None
+    if next_step(case, now=now).step is Step.DONE:
+        return None
+    return now + ladder_delay("query", 1) if silent else now

@@ -21,11 +21,12 @@ from exchange.services.cancels import cancel_admit
 from exchange.services.guards import (
     OnAnotherBill,
     ReferenceUnknown,
+    currency_check,
     follow_check,
     settle_check,
     shown,
 )
-from exchange.services.tombstones import LateWish, tombstones_fill
+from exchange.services.tombstones import TOMBSTONES, CashMove, LateWish, tombstones_fill, tombstones_move
 from exchange.services.wishes import Batch, Raced, Received, Way, WishDraft, wish_claim, wish_row, wish_store
 from exchange.states import OperationClass
 from journal.services import JobDraft, jobs_add
@@ -158,10 +159,14 @@ def _bills_lock(batch: Batch, admissible: Sequence[tuple[WishDraft, Way]]) -> No
         if tombstone is not None:
             # Its cash waits on a bill of its own until it knows the right one.
             currencies[draft.organisation_id, tombstone.visit_no, tombstone.bill_no] = draft.currency
+        followed = batch.known.wishes.get((draft.organisation_id, draft.replaces or draft.retry_of))
+        if followed is not None and followed.visit_no == TOMBSTONES:
+            currencies[draft.organisation_id, TOMBSTONES, followed.bill_no] = draft.currency
     if not currencies:
         return
     rows = bills_take(currencies, now=batch.now)
     batch.bills = {(row[1], row[2], row[3]): row[0] for row in rows}
+    batch.currencies = {row[0]: row[5] for row in rows}
     # Only a bill that was there before can have wishes.
     batch.wishes = wishes_of_bills([row[0] for row in rows if row[4] > 1])
 
@@ -189,33 +194,51 @@ def _replay(draft: WishDraft, batch: Batch) -> Received | None:
 def _admit(draft: WishDraft, way: Way, batch: Batch) -> Received:
     """A new transaction, not yet written. Raises AbandonedBefore, Raced and the problems of `guards`."""
     bill_id = batch.bills[way.bill] if way.bill is not None else None
-    tombstone = batch.known.wishes.get((draft.organisation_id, draft.his_no))
+    names = (draft.his_no, draft.answered_as)
+    named = [batch.known.wishes.get((draft.organisation_id, name)) for name in names]
+    tombstone = next((wish for wish in named if wish is not None), None)
     if tombstone is not None:
         if draft.operation_class == OperationClass.MOVES and bill_id is not None and not tombstone.digest:
             row = wish_row(draft, way, batch, his_no=draft.his_no, bill_id=bill_id, row_id=tombstone.id)
             batch.fills.append(LateWish(row, tombstone.bill_id))
         raise AbandonedBefore(extra={"transaction": shown(tombstone)}, his_no=draft.his_no)
     wishes = batch.wishes.setdefault(bill_id, []) if bill_id is not None else []
+    if bill_id is not None and draft.operation != "cancel":
+        currency_check(draft.currency, batch.currencies[bill_id])
     if any(other.his_no in (draft.his_no, draft.answered_as) for other in wishes):
         raise Raced
+    follows = None
     match draft.operation:
         case "cancel" | "resettle":
             return cancel_admit(draft, way, batch, bill_id, wishes)
         case "settle":
-            follows = _followed(draft, bill_id, wishes)
+            follows = _followed(draft, bill_id, wishes, batch)
             settle_check(wishes, batch_no=draft.batch_no, follows=follows)
     row = wish_row(draft, way, batch, his_no=draft.his_no, bill_id=bill_id)
+    _tombstone_take(follows, bill_id, wishes, batch)
     batch.fresh.append((row, way.lane_id))
     return wish_store(draft, row, batch, wishes)
 
 
-def _followed(draft: WishDraft, bill_id: UUID | None, wishes: Sequence[BillWish]) -> BillWish | None:
+def _tombstone_take(follows: BillWish | None, bill_id: UUID | None, wishes: list[BillWish], batch: Batch) -> None:
+    """A tombstone that has waited without a bill comes onto the bill of the wish that follows it."""
+    if follows is None or follows in wishes or bill_id is None:
+        return
+    waiting_bill_id = next(one for one, its in batch.wishes.items() if follows in its)
+    batch.moves.append(CashMove(follows.id, waiting_bill_id, bill_id))
+    batch.wishes[waiting_bill_id].remove(follows)
+    wishes.append(follows)
+
+
+def _followed(draft: WishDraft, bill_id: UUID | None, wishes: Sequence[BillWish], batch: Batch) -> BillWish | None:
     """The wish that this one replaces or tries again. Raises the problems of `guards.follow_check`."""
     other = draft.replaces or draft.retry_of
     if not other:
         return None
     member = "replaces" if draft.replaces else "retry_of"
-    followed = next((wish for wish in wishes if wish.his_no == other), None)
+    waiting_bill_id = batch.bills.get((draft.organisation_id, TOMBSTONES, other))
+    waiting = batch.wishes.get(waiting_bill_id, []) if waiting_bill_id is not None else []
+    followed = next((wish for wish in (*wishes, *waiting) if wish.his_no == other), None)
     if followed is None or followed.operation_class != OperationClass.MOVES:
         raise _not_on_this_bill(draft, member, other, bill_id)
     paid = payments_of([followed.id]).get(followed.id, 0) if draft.retry_of else 0
@@ -235,6 +258,7 @@ def _not_on_this_bill(draft: WishDraft, member: str, other: str, bill_id: UUID |
 def _write(batch: Batch) -> None:
     """Transactions, idempotency claims and first jobs. Raises Raced when another process was first with a key."""
     tombstones_fill(late_wishes=batch.fills, now=batch.now)
+    tombstones_move(moves=batch.moves, now=batch.now)
     if not batch.claims:
         return
     # Everybody inserts in key order: two batches that share keys then wait for each other, never in a circle.

@@ -36,7 +36,9 @@ class RefundDiffers(Conflict):
 def refunded(row: Transaction, locked: Locked, draft: CashTold, now: datetime) -> Problem | None:
     """Store a refund against what the bill owes the patient. Returns the refusal, if any."""
     told = draft.values
-    known = Refund.objects.filter(transaction_id=row.pk, refund_no=told["refund_no"]).first()
+    # Every wish of a chain shows what is due: the same refund told of two of them is one.
+    of_bill = [one.pk for one in locked.rows.values() if row.bill_id is not None and one.bill_id == row.bill_id]
+    known = Refund.objects.filter(transaction_id__in=of_bill, refund_no=told["refund_no"]).first()
     if known is not None:
         if known.amount_minor == told["amount_minor"]:
             return None

@@ -25,10 +25,14 @@ from exchange.states import CallKind, Cause, EvidenceKind, OperationClass, Rever
 
 @dataclass(frozen=True, slots=True)
 class Undoing:
-    """The reversals of a transaction: the open one, and the last that has ended."""
+    """The reversals of a transaction: the open one, and the last that has ended.
+
+    `ours_since`: the reversals that we sent from then on are for the same settlement as the open one.
+    """
 
     open: Reversal | None = None
     last: Reversal | None = None
+    ours_since: datetime | None = None
 
 
 def doubts_arm(
@@ -46,7 +50,7 @@ def doubts_arm(
     asking: list[tuple[Transaction, CallKind]] = []
     for row in rows:
         case = case_of(row, tries[row.pk], undoings[row.pk])
-        step = Next(Step.QUERY) if watching and _may_watch(case) else next_step(case, now=now)
+        step = _watch_step(case) if watching else next_step(case, now=now)
         if step.step is Step.WAIT and step.until is not None:
             results.append(Waiting(row.pk, step.until))
         elif step.step is Step.DONE:
@@ -95,17 +99,34 @@ def case_of(row: Transaction, tries: Sequence[Try], undoing: Undoing) -> Case:
         tries=tries,
         interface=interface_of(row.interface_id),
         undo_began_at=undoing.open.opened_at if undoing.open else None,
+        undo_cause=undoing.open.cause if undoing.open else "",
+        undone_began_at=undoing.last.opened_at if undoing.last else None,
         undone_named=undoing.last is not None and bool(undoing.last.undone_settlement_no),
     )
 
 
 def undoings_of(transaction_ids: Sequence[UUID]) -> dict[UUID, Undoing]:
-    """The open and the last ended reversal of each."""
-    opened: dict[UUID, Reversal] = {}
-    ended: dict[UUID, Reversal] = {}
-    for reversal in Reversal.objects.filter(transaction_id__in=transaction_ids).order_by("opened_at"):
-        (opened if reversal.closed_at is None else ended)[reversal.transaction_id] = reversal
-    return {one: Undoing(opened.get(one), ended.get(one)) for one in transaction_ids}
+    """What is known of each one's reversals."""
+    found = dict.fromkeys(transaction_ids, Undoing())
+    for reversal in Reversal.objects.filter(transaction_id__in=transaction_ids).order_by("opened_at", "id"):
+        before = found[reversal.transaction_id]
+        # One that was given up may have worked; one begun for a late answer undoes what the last one was to undo.
+        goes_on = before.last is not None and (
+            before.last.end == ReversalEnd.GIVEN_UP or reversal.cause == Cause.LATE_ANSWER
+        )
+        since = before.ours_since if goes_on else reversal.opened_at
+        if reversal.closed_at is None:
+            found[reversal.transaction_id] = Undoing(reversal, before.last, since)
+        else:
+            found[reversal.transaction_id] = Undoing(None, reversal, since)
+    return found
+
+
+def undoing_now(undoing: Undoing) -> Undoing:
+    """The same after its open reversal may have been closed in memory."""
+    if undoing.open is None or undoing.open.closed_at is None:
+        return undoing
+    return Undoing(None, undoing.open, undoing.ours_since)
 
 
 def hand_to_person(row: Transaction, undoing: Undoing, reason: str, *, now: datetime) -> Ending:
@@ -124,8 +145,9 @@ def _begin(row: Transaction, cause: Cause, *, now: datetime) -> Ending:
     return Ending(row, evidence_of(row, EvidenceKind.OUR_RULE, f"reversing_{cause}", now=now), begins=cause)
 
 
-def _may_watch(case: Case) -> bool:
-    return case.state in ("REVERSED", "REJECTED") and case.can_ask
+def _watch_step(case: Case) -> Next:
+    """What is being resolved again has its own job: two of them would reverse it twice."""
+    return Next(Step.QUERY if case.state in ("REVERSED", "REJECTED") and case.can_ask else Step.DONE)
 
 
 def _original(row: Transaction, case: Case, settlement_no: str) -> Original:

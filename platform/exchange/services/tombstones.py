@@ -14,9 +14,10 @@ from core.bulk import rows_insert_new
 from core.ids import uuid7
 from core.transitions import write_many
 from exchange.locks import Locked, bills_and_transactions_lock, bills_take
-from exchange.models import Bill, Transaction
-from exchange.services.books import bills_review
+from exchange.models import Bill, Refund, SelfPayment, Transaction
+from exchange.services.books import bills_review, cash_rebook
 from exchange.services.endings import evidence_of
+from exchange.services.guards import currency_check
 from exchange.services.verdicts import verdicts_write
 from exchange.states import EvidenceKind, OperationClass, TransactionState
 
@@ -36,6 +37,15 @@ class LateWish:
     waiting_bill_id: UUID | None
 
 
+@dataclass(frozen=True, slots=True)
+class CashMove:
+    """A tombstone that is followed by a wish on another bill than the one on which its cash has waited."""
+
+    transaction_id: UUID
+    waiting_bill_id: UUID
+    bill_id: UUID
+
+
 def tombstones_fill(*, late_wishes: Sequence[LateWish], now: datetime) -> None:
     """Give tombstones the person, bill and total of the wishes that came late; their cash moves to the right bill."""
     for late in late_wishes:
@@ -44,30 +54,47 @@ def tombstones_fill(*, late_wishes: Sequence[LateWish], now: datetime) -> None:
         row = locked.rows[late.wish.pk]
         if bytes(row.body_digest):
             continue
-        waited_on = row.bill_id
         for name in FILLED:
             setattr(row, name, getattr(late.wish, name))
-        if waited_on is not None and locked.bills[waited_on].visit_no == TOMBSTONES:
-            row.bill_id = late.wish.bill_id
-            _cash_move(locked, row, locked.bills[waited_on])
-        write_many([row], fields=[*(name.removesuffix("_id") for name in FILLED), "bill", "state"])
-        evidence = evidence_of(row, EvidenceKind.HOSPITAL_SAID, "late_wish", now=now)
-        evidence.save(force_insert=True)
-        changed = {one: evidence.pk for one in (waited_on, row.bill_id) if one is not None}
-        bills_review(changed, locked=locked, now=now)
-        verdicts_write({row.pk: ""}, locked=locked, now=now)
+        _move(row, late.wish.bill_id, "late_wish", locked, now=now)
 
 
-def _cash_move(locked: Locked, row: Transaction, waiting: Bill) -> None:
-    """The sums follow the wish; the cash book stays the one in which it was posted."""
+def tombstones_move(*, moves: Sequence[CashMove], now: datetime) -> None:
+    """Put tombstones on the bills of the wishes that replace them, with their cash."""
+    for move in moves:
+        locked = bills_and_transactions_lock([move.transaction_id], bill_ids=[move.waiting_bill_id, move.bill_id])
+        _move(locked.rows[move.transaction_id], move.bill_id, "replaced", locked, now=now)
+
+
+def _move(row: Transaction, bill_id: UUID | None, says: str, locked: Locked, *, now: datetime) -> None:
+    """Write the tombstone as it is in memory, on this bill if it has waited for one."""
+    waited_on = row.bill_id
+    evidence = evidence_of(row, EvidenceKind.HOSPITAL_SAID, says, now=now)
+    evidence.save(force_insert=True)
+    if waited_on is not None and locked.bills[waited_on].visit_no == TOMBSTONES:
+        row.bill_id = bill_id
+        _cash_move(locked, row, locked.bills[waited_on], evidence.pk, now=now)
+    write_many([row], fields=[*(name.removesuffix("_id") for name in FILLED), "bill", "state"])
+    changed = {one: evidence.pk for one in (waited_on, row.bill_id) if one is not None}
+    bills_review(changed, locked=locked, now=now)
+    verdicts_write({row.pk: ""}, locked=locked, now=now)
+
+
+def _cash_move(locked: Locked, row: Transaction, waiting: Bill, evidence_id: UUID, *, now: datetime) -> None:
+    """What came in and was given back follows the wish, into the cash book of its bill."""
     assert row.bill_id is not None  # noqa: S101 - a late wish that moves money has its bill
     bill = locked.bills[row.bill_id]
-    paid = locked.paid.get(row.pk, 0)
-    bill.collected_minor += paid
-    bill.cash_book_id = bill.cash_book_id or waiting.cash_book_id
-    waiting.collected_minor -= paid
+    payments = list(SelfPayment.objects.filter(transaction_id=row.pk))
+    refunds = list(Refund.objects.filter(transaction_id=row.pk))
+    for one, sign in ((bill, 1), (waiting, -1)):
+        one.collected_minor += sign * sum(payment.amount_minor for payment in payments)
+        one.refunded_minor += sign * sum(refund.amount_minor for refund in refunds)
+    if bill.cash_book_id is None:
+        bill.cash_book_id = waiting.cash_book_id
+    elif bill.cash_book_id != waiting.cash_book_id:
+        cash_rebook(bill, row, [*payments, *refunds], evidence_id, now=now)
     for one in (bill, waiting):
-        one.save(update_fields=["collected_minor", "cash_book"])
+        one.save(update_fields=["collected_minor", "refunded_minor", "cash_book"])
 
 
 def tombstone_raise(
@@ -84,7 +111,8 @@ def tombstone_raise(
 ) -> UUID | None:
     """Take `his_no` with a tombstone: unsent, and never to be sent. None when a wish was just stored under it."""
     key = (organisation_id, visit_no, bill_no) if visit_no else (organisation_id, TOMBSTONES, his_no)
-    ((bill_id, *_),) = bills_take({key: currency}, now=now)
+    ((bill_id, *_, billed),) = bills_take({key: currency}, now=now)
+    currency_check(currency, billed)
     row = Transaction(
         id=uuid7(now),
         organisation_id=organisation_id,

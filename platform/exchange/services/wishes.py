@@ -16,7 +16,7 @@ from exchange.locks import BillKey
 from exchange.models import IdempotencyKey, Resettlement, Transaction
 from exchange.selectors.transactions import BillWish, Known, KnownWish, body_context
 from exchange.services.guards import ReferenceUnknown
-from exchange.services.tombstones import LateWish
+from exchange.services.tombstones import CashMove, LateWish
 from exchange.states import OPERATION_CLASSES, OperationClass
 
 REST = "~2"  # Behind the his_no of a resettle: its second half.
@@ -90,6 +90,7 @@ class Batch:
     now: datetime
     known: Known
     bills: dict[BillKey, UUID] = field(default_factory=dict)
+    currencies: dict[UUID, str] = field(default_factory=dict)
     wishes: dict[UUID, list[BillWish]] = field(default_factory=dict)
     results: list[Received] = field(default_factory=list)
     fresh: list[tuple[Transaction, int]] = field(default_factory=list)
@@ -97,6 +98,7 @@ class Batch:
     sagas: list[Resettlement] = field(default_factory=list)
     claims: list[IdempotencyKey] = field(default_factory=list)
     fills: list[LateWish] = field(default_factory=list)
+    moves: list[CashMove] = field(default_factory=list)
 
 
 class Raced(Exception):
