@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import connection, models
 
-from core.bulk import prepared, sql_type
+from core.bulk import spread, sql_type
 
 
 class RowMoved(RuntimeError):
@@ -51,18 +51,23 @@ def write_many(rows: Sequence[Any], *, fields: Sequence[str]) -> None:
     names = [*dict.fromkeys([*fields, "state_at", "state_by", "state_reason"])]
     columns = [model._meta.get_field(name) for name in names]
     primary = model._meta.pk
-    assignments = ", ".join(f'"{column.column}" = new."{column.column}"' for column in columns)
-    arrays = ", ".join(f"%s::{sql_type(column)}[]" for column in [primary, *columns])
-    aliases = ", ".join(f'"{column.column}"' for column in columns)
-    values = prepared([primary, *columns], rows)
+    values = spread([primary, *columns], rows)
+    pairs = list(zip(columns, values.varies[1:], strict=True))
+    assignments = ", ".join(
+        f'"{column.column}" = ' + (f'new."{column.column}"' if many else f"%s::{sql_type(column)}")
+        for column, many in pairs
+    )
+    varying = [column for column, many in pairs if many]
+    arrays = ", ".join(f"%s::{sql_type(column)}[]" for column in [primary, *varying])
+    aliases = "".join(f', "{column.column}"' for column in varying)
     # Table and column names are Django's own; the values travel as parameters.
     sql = (
         f'UPDATE "{model._meta.db_table}" old SET {assignments}, version = old.version + 1 '  # noqa: S608
-        f"FROM unnest({arrays}, %s::integer[]) AS new (key, {aliases}, seen_version) "
+        f"FROM unnest({arrays}, %s::integer[]) AS new (key{aliases}, seen_version) "
         f'WHERE old."{primary.column}" = new.key AND old.version = new.seen_version RETURNING old."{primary.column}"'
     )
     with connection.cursor() as cursor:
-        cursor.execute(sql, [*values, [row.version for row in rows]])
+        cursor.execute(sql, [*values.constants, *values.arrays, [row.version for row in rows]])
         written = {row[0] for row in cursor.fetchall()}
     missing = [row.pk for row in rows if row.pk not in written]
     if missing:

@@ -79,6 +79,17 @@ class Locked:
     rows: dict[UUID, Transaction]
     paid: dict[UUID, int]
     before: dict[UUID, CashView] = field(default_factory=dict)
+    by_bill: dict[UUID, list[Transaction]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.group()
+
+    def group(self) -> None:
+        """Sort the transactions to their bills; again where one has moved to another bill."""
+        self.by_bill = {bill_id: [] for bill_id in self.bills}
+        for row in self.rows.values():
+            if row.bill_id is not None:
+                self.by_bill.setdefault(row.bill_id, []).append(row)
 
     def lines(self, bill_id: UUID) -> list[BillLine]:
         """The bill's MOVES wishes in order of arrival, as they are in memory now."""
@@ -92,8 +103,8 @@ class Locked:
                 row.replaces_id or row.retry_of_id,
                 row.service_cancelled_at is not None,
             )
-            for row in self.rows.values()
-            if row.bill_id == bill_id and row.operation_class == OperationClass.MOVES
+            for row in self.by_bill[bill_id]
+            if row.operation_class == OperationClass.MOVES
         ]
 
     def terms(self, bill_id: UUID) -> BillTerms:
@@ -101,17 +112,14 @@ class Locked:
 
     def views(self, bill_id: UUID) -> dict[UUID, CashView]:
         """What each wish of the bill is told of its cash, as things are in memory now."""
-        lines, terms = self.lines(bill_id), self.terms(bill_id)
+        lines = self.lines(bill_id)
+        terms = bill_terms(lines, refunded_minor=self.bills[bill_id].refunded_minor)
         return {line.id: cash_view(line, lines, terms) for line in lines}
 
     def remember(self) -> None:
         """Keep what was told, of the bills where one wish's end may change what another is told."""
-        moves: dict[UUID, int] = {}
-        for row in self.rows.values():
-            if row.bill_id is not None:
-                moves[row.bill_id] = moves.get(row.bill_id, 0) + 1
         for bill in self.bills.values():
-            if bill.collected_minor or moves.get(bill.pk, 0) > 1:
+            if bill.collected_minor or len(self.by_bill[bill.pk]) > 1:
                 self.before |= self.views(bill.pk)
 
 

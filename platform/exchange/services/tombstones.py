@@ -73,6 +73,7 @@ def _move(row: Transaction, bill_id: UUID | None, says: str, locked: Locked, *, 
     evidence.save(force_insert=True)
     if waited_on is not None and locked.bills[waited_on].visit_no == TOMBSTONES:
         row.bill_id = bill_id
+        locked.group()
         _cash_move(locked, row, locked.bills[waited_on], evidence.pk, now=now)
     write_many([row], fields=[*(name.removesuffix("_id") for name in FILLED), "bill", "state"])
     changed = {one: evidence.pk for one in (waited_on, row.bill_id) if one is not None}
