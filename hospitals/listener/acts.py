@@ -21,11 +21,11 @@ from hospitals.listener.api import (
     KEY_PARAMETER,
     ListenerView,
     header,
-    in_order,
     key_of,
     problems,
     told,
     trace_of,
+    with_answer,
 )
 from hospitals.listener.parsing import canonical, digest_of, object_of
 from hospitals.listener.shapes import (
@@ -109,11 +109,7 @@ class ActView(ListenerView):
         )
         acted, answer = await database.acts.do(draft)
         if acted.problem is not None:
-            # It names the transaction that it is about; the current answer of this one stands in for its name.
-            named = acted.problem.extra.get("transaction") or {}
-            if named.get("his_no") == his_no:
-                acted.problem.extra["transaction"] = in_order(answer)
-            raise acted.problem
+            raise await with_answer(acted.problem, holder)
         response = told(answer, status=200)
         if acted.replayed:
             response["Idempotent-Replayed"] = "true"

@@ -130,9 +130,7 @@ class Transactions(ListenerView):
             draft, wait_seconds = _draft(request, holder, WISH)
         received = await database.intake.do(draft)
         if received.problem is not None:
-            if other := received.problem.extra.get("transaction"):
-                received.problem.extra["transaction"] = in_order(other)
-            raise received.problem
+            raise await with_answer(received.problem, holder)
         return await _verdict(received, holder, wait_seconds)
 
 
@@ -149,6 +147,16 @@ class OneTransaction(ListenerView):
             raise NotFound(noun="transaction", noun_zh="交易", key=his_no[:80])
         answer = await database.answers.do((holder.organisation_id, his_no))
         return told(answer, status=200)
+
+
+async def with_answer(problem: Problem, holder: KeyHolder) -> Problem:
+    """`problem` with the whole current answer of the transaction that it names."""
+    named = problem.extra.get("transaction")
+    if named is not None:
+        # One that was told nothing yet is only named.
+        whole = named if "id" in named else await database.answers.do((holder.organisation_id, named["his_no"]))
+        problem.extra["transaction"] = in_order(whole)
+    return problem
 
 
 def _decoded(value: str) -> str:

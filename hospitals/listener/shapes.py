@@ -345,8 +345,13 @@ class TransactionAnswer(serializers.Serializer[Any]):
     trace_id = serializers.CharField()
 
 
+class FieldErrorShape(serializers.Serializer[Any]):
+    field = serializers.CharField()
+    message = serializers.CharField()
+
+
 class ProblemShape(serializers.Serializer[Any]):
-    """application/problem+json (RFC 9457)."""
+    """application/problem+json (RFC 9457). Decide by `code`."""
 
     type = serializers.CharField()
     title = serializers.CharField()
@@ -357,3 +362,10 @@ class ProblemShape(serializers.Serializer[Any]):
     fix = serializers.CharField()
     fix_zh = serializers.CharField()
     trace_id = serializers.CharField()
+    # The metaclass takes fields out of the class: the property of that name is not in their way.
+    errors = FieldErrorShape(  # type: ignore[assignment]
+        many=True, required=False, help_text="With `invalid_fields`: what is wrong, at most 50."
+    )
+    transaction = TransactionAnswer(
+        required=False, help_text="With most 409: the current answer of the one in the way."
+    )

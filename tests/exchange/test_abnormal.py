@@ -148,7 +148,7 @@ def many(house: House, count: int, *, together: int = 1) -> None:
     )
     rows("ALTER TABLE exchange_transaction DISABLE TRIGGER USER")
     (one,) = received(draft(house, "W-0"))
-    columns = [field.column for field in Transaction._meta.concrete_fields]
+    columns = [str(field.column) for field in Transaction._meta.concrete_fields]
     changed = {
         "id": "gen_random_uuid()",
         "organisation_id": "bill.organisation_id",
@@ -192,7 +192,7 @@ def test_what_comes_and_goes_while_somebody_reads_moves_no_other_entry(house: Ho
 
 def plan(house: House, place: Place, limit: int) -> list[dict[str, Any]]:
     """Every node of the plan that role app gets, with how many rows it really touched."""
-    values = {
+    values: dict[str, Any] = {
         "organisation": house.hospital.pk,
         "at": place.at,
         "id": place.id,

@@ -57,6 +57,15 @@ class CancelFirst(Conflict):
     fix_zh = "请先用 cancel 撤销；撤销成功后再登记取消服务。"
 
 
+class NotAFee(Conflict):
+    code = "not_a_fee"
+    title = "Only a fee stands for a service"
+    detail = "{his_no} is {operation}: no service goes with it; it is in `transaction`."
+    detail_zh = "{his_no} 的操作为 {operation}，不对应任何服务，详见 transaction。"
+    fix = "Name the his_no of the settle whose service is not given."
+    fix_zh = "请填写所取消服务对应的结算流水号。"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActDraft:
     """A validated act. `values` are the body's members; `digest` is of path and canonical body."""
@@ -161,7 +170,9 @@ def _chain(row: Transaction, locked: Locked) -> list[UUID]:
 def _service_cancelled(row: Transaction, locked: Locked, draft: ActDraft, now: datetime) -> Problem | None:
     if row.service_cancelled_at is not None:
         return None
-    if row.operation_class != OperationClass.MOVES or row.state == S.SUCCEEDED:
+    if row.operation_class != OperationClass.MOVES:
+        return NotAFee(extra=shown_row(row), his_no=row.his_no, operation=row.operation)
+    if row.state == S.SUCCEEDED:
         return CancelFirst(extra=shown_row(row), his_no=row.his_no)
     row.service_cancelled_at = now
     if row.state == S.RECEIVED:

@@ -121,7 +121,7 @@ def _look(draft: WishDraft, batch: Batch) -> Received | Way:
 
 
 def _way(draft: WishDraft, batch: Batch) -> Way:
-    """Raises NoRoute, ReferenceUnknown."""
+    """Raises NoRoute, OnAnotherBill, ReferenceUnknown."""
     index = person_index_of(draft.body["person"], now=batch.now)
     if draft.operation_class == OperationClass.UNDOES:
         original = _named(draft, "of", batch)
@@ -130,6 +130,7 @@ def _way(draft: WishDraft, batch: Batch) -> Way:
             raise ReferenceUnknown(member="of", other=draft.of)
         its_bill = (draft.organisation_id, original.visit_no, original.bill_no)
         return Way(index, facts.id, facts.lane_id, its_bill)
+    _references_check(draft, batch)
     moves = draft.operation_class == OperationClass.MOVES
     key = (draft.organisation_id, draft.visit_no, draft.bill_no) if moves else None
     day = local_day(batch.now)
@@ -139,6 +140,24 @@ def _way(draft: WishDraft, batch: Batch) -> Way:
     first, *others = coverage_routes(person_index=index, on=day)
     found = first.person_index is not None and not others
     return Way(index, first.interface_id if found else None, first.lane_id, key)
+
+
+def _references_check(draft: WishDraft, batch: Batch) -> None:
+    """A wish that names what is not there, or what is on another bill, is refused before a bill is made for it.
+
+    Raises OnAnotherBill, ReferenceUnknown.
+    """
+    for member in ("replaces", "retry_of", "presettle_of"):
+        if not getattr(draft, member):
+            continue
+        found = _named(draft, member, batch)
+        if member == "presettle_of":
+            continue
+        if found.bill_id is None:
+            raise ReferenceUnknown(member=member, other=found.his_no)
+        # A tombstone that waits for its bill comes to that of the wish.
+        if found.visit_no != TOMBSTONES and (found.visit_no, found.bill_no) != (draft.visit_no, draft.bill_no):
+            raise OnAnotherBill(extra={"transaction": shown(found)}, other=found.his_no)
 
 
 def _named(draft: WishDraft, member: str, batch: Batch) -> KnownWish:

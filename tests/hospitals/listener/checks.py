@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from tests.live import Answer, LiveStack
 
 MEMBERS = ("type", "title", "code", "detail", "detail_zh", "fix", "fix_zh", "trace_id")
+CASH_TABLES = ("exchange_selfpayment", "exchange_refund", "ledger_posting")
 TABLES = (
     "exchange_transaction",
     "exchange_bill",
@@ -32,17 +33,18 @@ def check_problem(answer: Answer, status: int, code: str) -> None:
     assert answer.headers["x-trace-id"] == answer.body["trace_id"]
 
 
-def rows_of(stack: LiveStack) -> dict[str, int]:
-    counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in TABLES)
-    return dict(zip(TABLES, stack.rows(f"SELECT {counts}")[0], strict=True))
+def rows_of(stack: LiveStack, *tables: str) -> dict[str, int]:
+    counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
+    return dict(zip(tables, stack.rows(f"SELECT {counts}")[0], strict=True))
 
 
 @contextmanager
-def nothing_written(stack: LiveStack) -> Iterator[None]:
-    """Not one row more or less after what is done inside."""
-    before = rows_of(stack)
+def nothing_written(stack: LiveStack, *tables: str) -> Iterator[None]:
+    """Not one row more or less in these tables, named none: in all of ours, after what is done inside."""
+    tables = tables or (*TABLES, *CASH_TABLES)
+    before = rows_of(stack, *tables)
     yield
-    after = rows_of(stack)
+    after = rows_of(stack, *tables)
     assert after == before, (before, after)
 
 

@@ -33,8 +33,8 @@ def listens(port: int) -> bool:
 
 
 @contextmanager
-def listener(stack: LiveStack, profile: str) -> Iterator[int]:
-    """The port of a listener of its own that runs with this profile."""
+def listener(stack: LiveStack, profile: str, **environment: str) -> Iterator[int]:
+    """The port of a listener of its own that runs with this profile and more of the environment."""
     port = ports.reserve_any()
     command = Command(
         name=f"listener-{profile}",
@@ -42,7 +42,7 @@ def listener(stack: LiveStack, profile: str) -> Iterator[int]:
             *(sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1"),
             *("--port", str(port), "--workers", "1", "config.asgi:application"),
         ],
-        environment={**stack.environment, "MEDISETTLE_PROFILE": profile},
+        environment={**stack.environment, "MEDISETTLE_PROFILE": profile, **environment},
         folder=ROOT,
         ready=lambda: listens(port),
     )
