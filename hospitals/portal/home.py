@@ -9,7 +9,6 @@ from typing import Any
 
 from django.db.models import Count, Min, Q, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -17,9 +16,19 @@ from accounts.models import User
 from core.clock import database_now
 from exchange.breaker import window_seconds
 from exchange.models import Transaction
+from exchange.selectors.desk import acts_waiting, bills_owing, bills_wrong, rulings_waiting
 from exchange.selectors.lanes import LaneLink, lane_links
 from exchange.states import OperationClass, TransactionState
-from hospitals.portal.reading import UNCERTAIN, address_with, day_bounds, reader, transactions_of
+from hospitals.portal.reading import (
+    UNBOOKED,
+    UNCERTAIN,
+    address_with,
+    day_bounds,
+    reader,
+    transactions_of,
+    unbooked,
+)
+from portal.selectors import scoped
 from portal.site import PortalSite
 
 OLDEST_ROWS = 8
@@ -39,6 +48,19 @@ class Tile:
     since: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that waits for people. `since` is the oldest one's moment."""
+
+    title: str
+    count: int
+    link: str
+    icon: str
+    tone: str
+    sums: Sequence[tuple[int, str]] = ()
+    since: datetime | None = None
+
+
 def home(site: PortalSite, request: HttpRequest) -> HttpResponse:
     user, now = reader(request), database_now()
     today = timezone.localtime(now).date()
@@ -46,13 +68,73 @@ def home(site: PortalSite, request: HttpRequest) -> HttpResponse:
     context = {
         "now": now,
         "today": today,
+        "needs": [need for need in _needs(site, user, uncertain) if need.count],
         "tiles": _tiles(site, user, today, uncertain),
         "uncertain": uncertain.order_by("state_at", "pk")[:OLDEST_ROWS],
-        "uncertain_link": _link(site, state="uncertain"),
+        "uncertain_link": site.address("queue"),
         "lanes": [(lane, _lane_state(lane)) for lane in lane_links(now=now)],
         "window_seconds": round(window_seconds()),
     }
     return site.show(request, "portals/hospital/home.html", context, title=gettext("Today"))
+
+
+def _needs(site: PortalSite, user: User, uncertain: QuerySet[Transaction]) -> list[Need]:
+    """What only people can do, the most urgent first."""
+    page = {name: site.address(name) for name in ("queue", "refunds")}
+    persons = uncertain.filter(state=TransactionState.NEEDS_HUMAN).order_by()
+    person = persons.aggregate(count=Count("pk"), since=Min("state_at"))
+    waiting = [
+        scoped(rows, user=user).exclude(proposed_by=user.username).order_by().aggregate(Count("pk"), Min("proposed_at"))
+        for rows in (rulings_waiting(), acts_waiting())
+    ]
+    begun = [one["proposed_at__min"] for one in waiting if one["proposed_at__min"]]
+    owing = scoped(bills_owing(), user=user).order_by().values("currency")
+    refunds = list(owing.annotate(Count("pk"), Sum("refund_due_minor"), Min("refund_due_since")))
+    wrong = scoped(bills_wrong(), user=user).order_by().aggregate(Count("pk"), Min("unsquare_since"))
+    booked = unbooked(transactions_of(user=user)).order_by().aggregate(Count("pk"), Min("state_at"))
+    return [
+        Need(
+            gettext("Needs a person: propose a ruling"),
+            person["count"],
+            f"{page['queue']}?state={TransactionState.NEEDS_HUMAN}",
+            "gavel",
+            "bad",
+            since=person["since"],
+        ),
+        Need(
+            gettext("A colleague waits for your confirmation"),
+            sum(one["pk__count"] for one in waiting),
+            f"{page['queue']}#waiting",
+            "group",
+            "wait",
+            since=min(begun, default=None),
+        ),
+        Need(
+            gettext("Refunds due to patients"),
+            sum(one["pk__count"] for one in refunds),
+            page["refunds"],
+            "payments",
+            "wait",
+            sums=[(one["refund_due_minor__sum"], one["currency"]) for one in refunds],
+            since=min((one["refund_due_since__min"] for one in refunds if one["refund_due_since__min"]), default=None),
+        ),
+        Need(
+            gettext("Bills that do not add up"),
+            wrong["pk__count"],
+            f"{page['refunds']}#wrong",
+            "balance",
+            "bad",
+            since=wrong["unsquare_since__min"],
+        ),
+        Need(
+            gettext("Settled, but not booked by the HIS"),
+            booked["pk__count"],
+            _link(site, state=UNBOOKED),
+            "bookmark_remove",
+            "plain",
+            since=booked["state_at__min"],
+        ),
+    ]
 
 
 def _tiles(site: PortalSite, user: User, today: date, uncertain: QuerySet[Transaction]) -> list[Tile]:
@@ -83,7 +165,7 @@ def _tiles(site: PortalSite, user: User, today: date, uncertain: QuerySet[Transa
             title=gettext("In doubt"),
             count=doubts["count"],
             sums=[(minor or 0, currency) for currency, minor in doubt_sums],
-            link=_link(site, state="uncertain"),
+            link=site.address("queue"),
             icon="help",
             tone="wait" if doubts["count"] else "ok",
             note=gettext("All days. Do not settle these bills again."),
@@ -113,4 +195,4 @@ def _lane_state(lane: LaneLink) -> str:
 
 
 def _link(site: PortalSite, **parameters: str) -> str:
-    return reverse(f"{site.name}:transactions") + address_with(parameters)
+    return site.address("transactions") + address_with(parameters)

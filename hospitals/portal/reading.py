@@ -25,6 +25,9 @@ PAGE_ROWS = 50
 # Nobody knows yet, or not finally, what the insurer holds.
 UNCERTAIN = (TransactionState.IN_DOUBT, TransactionState.REVERSING, TransactionState.NEEDS_HUMAN)
 
+# A choice of the state filter: settled, and the HIS has not said that it booked it.
+UNBOOKED = "unbooked"
+
 
 def reader(request: HttpRequest) -> User:
     """The person who asks; the site has let nobody else in."""
@@ -35,6 +38,11 @@ def reader(request: HttpRequest) -> User:
 def transactions_of(*, user: User) -> QuerySet[Transaction]:
     """The transactions that this person's pages may show, newest first."""
     return scoped(transactions_visible(), user=user).order_by("-received_at", "-pk")
+
+
+def unbooked(rows: QuerySet[Transaction]) -> QuerySet[Transaction]:
+    """Settled fees that the HIS has not said to have booked."""
+    return rows.filter(state=TransactionState.SUCCEEDED, operation_class="MOVES", acknowledged_at__isnull=True)
 
 
 def transactions_matching(*, user: User, term: str) -> QuerySet[Transaction]:

@@ -1,4 +1,4 @@
-"""The hospital's portal: who enters, its menu and its pages. Read-only: nothing here writes."""
+"""The hospital's portal: who enters, its menu and its pages. What people do goes through services."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from django.utils.translation import gettext_lazy as _
 from unfold.dataclasses import SearchResult
 
 from accounts.states import OrganisationKind, Role
+from hospitals.portal.acting import act, waiting
 from hospitals.portal.home import home
 from hospitals.portal.messages import messages
+from hospitals.portal.queue import queue
 from hospitals.portal.reading import reader, transactions_matching
+from hospitals.portal.refunds import refunds
 from hospitals.portal.transaction import transaction
 from hospitals.portal.transactions import transactions
 from portal.labels import label
-from portal.site import SEARCH_RESULTS, MenuItem, PortalSite
+from portal.site import SEARCH_RESULTS, WRITING, MenuItem, PortalSite
 
 
 class HospitalSite(PortalSite):
@@ -40,6 +43,8 @@ class HospitalSite(PortalSite):
     }
     menu = (
         MenuItem(_("Today"), "index", "today"),
+        MenuItem(_("Unknown and reversals"), "queue", "help"),
+        MenuItem(_("Refunds due"), "refunds", "payments"),
         MenuItem(_("Transactions"), "transactions", "receipt_long"),
         MenuItem(_("Messages"), "messages", "swap_horiz"),
     )
@@ -49,6 +54,10 @@ class HospitalSite(PortalSite):
             self.page_path("", home, "index"),
             self.page_path("transactions/", transactions, "transactions"),
             self.page_path("transactions/<uuid:transaction_id>/", transaction, "transaction"),
+            self.page_path("transactions/<uuid:transaction_id>/<slug:act>/", act, "act", methods=WRITING),
+            self.page_path("waiting/<str:kind>/<uuid:waiting_id>/", waiting, "waiting", methods=WRITING),
+            self.page_path("queue/", queue, "queue"),
+            self.page_path("refunds/", refunds, "refunds"),
             self.page_path("messages/", messages, "messages"),
         ]
 

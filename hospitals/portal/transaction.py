@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -12,13 +13,15 @@ from django.utils.translation import gettext
 
 from core.clock import database_now
 from exchange.models import Transaction, Verdict
+from exchange.selectors.bills import bills_read, cash_of
 from exchange.selectors.messages import MessagePath, message_path
 from exchange.selectors.transactions import evidence_of, verdicts_of
-from exchange.states import OPEN
+from exchange.states import OPEN, TransactionState
+from hospitals.portal.cases import cases_of
 from hospitals.portal.reading import reader, transactions_of
 from ledger.selectors import postings_of
 from portal.labels import OK, PLAIN, WAIT, label, tone
-from portal.selectors import organisations_of, state_history
+from portal.selectors import Organisations, organisations_of, state_history
 from portal.site import PortalSite
 
 PAYER_SHADES = 4
@@ -43,19 +46,70 @@ def transaction(site: PortalSite, request: HttpRequest, transaction_id: UUID) ->
     seen = organisations_of(user)
     path = message_path(transaction=row, organisations=seen)
     verdicts = list(verdicts_of(row))
+    (case,) = cases_of(site, [row], back=request.path)
     context = {
         "row": row,
+        "case": case,
+        "waiting": [*(("rulings", one) for one in [case.ruling] if one), *(("acts", one) for one in case.waiting)],
+        "reader": user,
+        "here": request.path,
         "now": database_now(),
         "is_open": row.state in OPEN,
+        "notice_tone": _notice_tone(row),
         "parts": _parts(row),
         "stations": _stations(row, path, verdicts),
         "path": path,
         "verdicts": verdicts,
         "evidence": evidence_of(row),
         "history": state_history(entity=Transaction._meta.db_table, entity_id=row.pk, user=user),
-        "postings": postings_of(cause_kind="exchange.transaction", cause_ids=[row.pk], organisations=seen),
+        **_bill(row, seen),
     }
     return site.show(request, "portals/hospital/transaction.html", context, title=row.his_no)
+
+
+def _notice_tone(row: Transaction) -> str:
+    """Nobody knows yet: wait. Nothing came of it: bad. It ended as it was meant to: plain."""
+    if row.state in OPEN:
+        return "bad" if row.state == TransactionState.NEEDS_HUMAN else "wait"
+    return "bad" if row.state in (TransactionState.REJECTED, TransactionState.NOT_SENT) else "plain"
+
+
+def _bill(row: Transaction, seen: Organisations) -> dict[str, Any]:
+    """The bill with its chain and cash, and everything that was posted for the transaction or its bill's cash."""
+    causes = [("exchange.transaction", [row.pk])]
+    found: dict[str, Any] = {}
+    if row.bill_id is not None:
+        read = bills_read([row.bill_id])
+        payments, refunds = cash_of(list(read.rows))
+        found = {
+            "terms": read.terms(row.bill_id),
+            "chain": [(one, *_relation(one, read.rows)) for one in read.rows.values()],
+            "payments": payments,
+            "refunds": refunds,
+        }
+        causes += [
+            ("exchange.self_payment", [one.pk for one in payments if one.transaction_id == row.pk]),
+            ("exchange.refund", [one.pk for one in refunds if one.transaction_id == row.pk]),
+            ("exchange.bill", [row.bill_id]),
+        ]
+    postings = [
+        posting
+        for kind, ids in causes
+        if ids
+        for posting in postings_of(cause_kind=kind, cause_ids=ids, organisations=seen)
+    ]
+    return {**found, "postings": sorted(postings, key=lambda one: one.booked_at)}
+
+
+def _relation(one: Transaction, rows: Mapping[UUID, Transaction]) -> tuple[str, Transaction | None]:
+    for word, key in (
+        (gettext("replaces"), one.replaces_id),
+        (gettext("tries again"), one.retry_of_id),
+        (gettext("cancels"), one.of_id),
+    ):
+        if key is not None:
+            return word, rows.get(key)
+    return "", None
 
 
 def _parts(row: Transaction) -> list[tuple[str, int, str]]:

@@ -15,6 +15,7 @@ from core.clock import database_now
 from exchange.models import Transaction
 from exchange.states import OPEN, OPERATION_CLASSES, OperationClass, TransactionState
 from hospitals.portal.reading import (
+    UNBOOKED,
     UNCERTAIN,
     address_with,
     day_bounds,
@@ -23,6 +24,7 @@ from hospitals.portal.reading import (
     reader,
     transactions_matching,
     transactions_of,
+    unbooked,
 )
 from portal.labels import label
 from portal.site import PortalSite, term_of
@@ -46,7 +48,7 @@ class Wanted:
         return cls(
             term=term_of(request.GET.get("q")),
             day=day_of(request.GET.get("day")),
-            state=state if state in (*TransactionState.values, NOT_FINAL, UNCERTAIN_CHOICE, ANSWERED) else "",
+            state=state if state in (*TransactionState.values, NOT_FINAL, UNCERTAIN_CHOICE, ANSWERED, UNBOOKED) else "",
             operation=operation if operation in OPERATION_CLASSES else "",
         )
 
@@ -59,7 +61,9 @@ class Wanted:
         if self.day is not None:
             begin, end = day_bounds(self.day)
             rows = rows.filter(received_at__gte=begin, received_at__lt=end)
-        if self.state:
+        if self.state == UNBOOKED:
+            rows = unbooked(rows)
+        elif self.state:
             rows = rows.filter(_in_state(self.state))
         return rows.filter(operation=self.operation) if self.operation else rows
 
@@ -94,6 +98,7 @@ def transactions(site: PortalSite, request: HttpRequest) -> HttpResponse:
             (NOT_FINAL, gettext("Not final (all kinds)")),
             (UNCERTAIN_CHOICE, gettext("In doubt, being reversed or with a person")),
             *((value, label("state", value)) for value in TransactionState.values),
+            (UNBOOKED, gettext("Settled, but not booked by the HIS")),
             (ANSWERED, label("answered", TransactionState.SUCCEEDED)),
         ],
         "operations": [(value, label("operation", value)) for value in OPERATION_CLASSES],

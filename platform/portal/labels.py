@@ -9,6 +9,7 @@ from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
 from exchange.reasons import REASONS
+from portal.advice import OPERATORS_KNOW, STAFF_FIXES
 
 Text = str | Promise
 OK, WAIT, BAD, PLAIN = "ok", "wait", "bad", "plain"
@@ -44,6 +45,7 @@ LABELS: dict[str, dict[str, tuple[Text, str]]] = {
         "presettle": (_("Trial settlement"), PLAIN),
         "settle": (_("Settlement"), PLAIN),
         "cancel": (_("Cancellation"), PLAIN),
+        "resettle": (_("Partial cancellation"), PLAIN),
     },
     "call": {
         "ELIGIBILITY": (_("Eligibility"), PLAIN),
@@ -67,6 +69,51 @@ LABELS: dict[str, dict[str, tuple[Text, str]]] = {
         "CALL_OUTCOME": (_("Answer to a message"), PLAIN),
         "DEADLINE_PASSED": (_("Deadline passed"), PLAIN),
         "OUR_RULE": (_("Our own rule"), PLAIN),
+        "HOSPITAL_SAID": (_("Told by the hospital"), PLAIN),
+        "CANCEL_PROVEN": (_("Its cancellation is proven"), PLAIN),
+        "RULING": (_("Ruling of two persons"), PLAIN),
+    },
+    # What a piece of evidence says, where that is neither an outcome nor a reason.
+    "said": {
+        "abandon": (_("cash was taken"), PLAIN),
+        "acknowledged": (_("the verdict is booked"), PLAIN),
+        "disown": (_("this success was never booked"), PLAIN),
+        "refunded": (_("money was given back"), PLAIN),
+        "service_cancelled": (_("the service is not given"), PLAIN),
+        "day_list": (_("the signed day list lacks it"), PLAIN),
+        "held_stands": (_("found settled there"), PLAIN),
+        "held_refused": (_("found refused there"), PLAIN),
+        "resettle_cancel_refused": (_("its cancellation came to nothing"), PLAIN),
+    },
+    "decision": {
+        "SUCCEEDED": (_("It is settled"), PLAIN),
+        "REVERSED": (_("It is reversed"), PLAIN),
+        "REJECTED": (_("It was refused"), PLAIN),
+        "REVERSING": (_("Ask the insurer to reverse it again"), PLAIN),
+    },
+    "cash": {
+        "NONE": (_("No cash"), PLAIN),
+        "PAID": (_("Cash taken"), WAIT),
+        "STANDS": (_("Cash is the payment"), PLAIN),
+        "REFUND_DUE": (_("Refund due"), WAIT),
+        "REFUNDED": (_("Refunded"), OK),
+        "UNCLAIMED": (_("Refund not claimed"), BAD),
+    },
+    "tender": {
+        "cash": (_("Cash"), PLAIN),
+        "card": (_("Bank card"), PLAIN),
+        "wechat": (_("WeChat Pay"), PLAIN),
+        "alipay": (_("Alipay"), PLAIN),
+        "other": (_("Other"), PLAIN),
+    },
+    "act": {
+        "query-again": (_("Ask the insurer now"), PLAIN),
+        "abandon": (_("Cash was taken"), PLAIN),
+        "acknowledge": (_("Mark as booked"), PLAIN),
+        "disown": (_("Never booked: reverse it"), PLAIN),
+        "refunded": (_("Report a refund"), PLAIN),
+        "service-cancelled": (_("Service not given"), PLAIN),
+        "rule": (_("Propose a ruling"), PLAIN),
     },
     "payer": {
         "basic_fund": (_("Basic insurance fund"), PLAIN),
@@ -95,9 +142,30 @@ LABELS: dict[str, dict[str, tuple[Text, str]]] = {
     },
     "posting": {
         "settled": (_("Settled"), PLAIN),
+        "reversed": (_("Settlement undone: reversed"), PLAIN),
+        "cancelled": (_("Settlement undone: cancelled"), PLAIN),
+        "collected": (_("Cash taken"), PLAIN),
+        "refunded": (_("Cash given back"), PLAIN),
+        "stands": (_("Cash is the payment"), PLAIN),
+        "recognition_undone": (_("Cash is no longer the payment"), PLAIN),
     },
     "actor": {
         "exchange": (_("Platform"), PLAIN),
+    },
+    # Why a button is off.
+    "why_not": {
+        "waits": (_("It waits for its second name."), PLAIN),
+        "still_being_sent": (_("It is being sent right now: its answer is awaited first."), PLAIN),
+        "with_a_person": (_("The platform has asked as often as it may: propose a ruling."), PLAIN),
+        "cannot_be_asked": (_("This insurer cannot be asked: after the quiet time it is reversed."), PLAIN),
+        "ruling_waits": (_("A ruling waits for its second name."), PLAIN),
+        "not_with_a_person": (_("The platform is still finding out by itself."), PLAIN),
+        "nothing_due": (_("Nothing is due back on this bill."), PLAIN),
+        "booked_already": (_("The HIS has booked it: cancel it in the HIS."), PLAIN),
+        "ruled_already": (_("Two persons have ruled that it stands."), PLAIN),
+        "cancel_open": (_("It is being cancelled."), PLAIN),
+        "refund_reported": (_("A refund was reported on it."), PLAIN),
+        "settled_cancel_first": (_("It is settled: cancel it in the HIS first."), PLAIN),
     },
     "role": {
         "hospital_cashier": (_("Cashier"), PLAIN),
@@ -110,27 +178,6 @@ LABELS: dict[str, dict[str, tuple[Text, str]]] = {
         "security_administrator": (_("Security administrator"), PLAIN),
         "auditor": (_("Auditor"), PLAIN),
     },
-}
-
-_WAIT_AND_LOOK = _("Do not settle this bill again; look here later.")
-_ASK_INSURER = _(
-    "Do not settle this bill again; look here later. This version does not find out by itself yet: "
-    "ask the insurer, or wait for the next release's monitor."
-)
-_OPERATORS = _("Give the trace id to the platform's operators.")
-# What the hospital's people do about a reason. `exchange.reasons` tells the programmers of the HIS.
-STAFF_FIXES: dict[str, Text] = {
-    "waiting_for_insurer": _WAIT_AND_LOOK,
-    "insurer_did_not_answer": _ASK_INSURER,
-    "answer_not_trusted": _ASK_INSURER,
-    "answer_not_worked": _("Do not settle this bill again. Give the trace id to the platform's operators."),
-    "refused_by_insurer": _("Read the insurer's words, mend the cause, then settle the bill anew."),
-    "connection_failed": _("Settle the bill anew, or take cash: the insurer holds nothing."),
-    "dropped_before_sending": _("Settle the bill anew."),
-    "lane_broken": _("Take cash or wait: Today shows when the insurer answers again."),
-    "lane_paused": _("Take cash, or wait until the operators resume it; then settle the bill anew."),
-    "could_not_build": _OPERATORS,
-    "no_answer_nothing_at_stake": _("Ask again."),
 }
 
 
@@ -150,14 +197,20 @@ def reason_told(reason_code: str) -> tuple[str, str]:
         return code, ""
     detail, detail_zh, _programmers_fix = REASONS[code]
     sentence = detail_zh if (get_language() or "").startswith("zh") else detail
-    return sentence.format(explanation=_explained(explanation)), str(STAFF_FIXES.get(code, _OPERATORS))
+    return sentence.format(explanation=_explained(explanation)), str(STAFF_FIXES.get(code, OPERATORS_KNOW))
 
 
 def word_told(word: str) -> str:
     """A reason's sentence or an outcome's label, for the records that name either; empty for anything else."""
     if word.partition(":")[0] in REASONS:
         return reason_told(word)[0]
-    return str(label("outcome", word)) if word in LABELS["outcome"] else ""
+    for kind in ("outcome", "said", "decision"):
+        if word in LABELS[kind]:
+            return str(label(kind, word))
+    said, _space, verdict = word.partition(" ")
+    if said == "acknowledged" and verdict in LABELS["verdict"]:
+        return f"{label('said', said)}: {label('verdict', verdict)}"
+    return ""
 
 
 def _explained(explanation: str) -> str:
@@ -165,6 +218,13 @@ def _explained(explanation: str) -> str:
     status = re.fullmatch(r"HTTP status (\d+)", explanation)
     if status:
         return f"{gettext('HTTP status')} {status[1]}"
-    if explanation.startswith("sending raised "):
-        return gettext("sending failed inside the platform")
+    # Beyond the colon, or in the middle, stand names of the programmers: theirs and ours.
+    for pattern, words in (
+        (r"sending raised \w+", gettext("sending failed inside the platform")),
+        (r"[\w-]+ is not .*", gettext("its envelope is not the one agreed on")),
+        (r"code .* decides nothing", gettext("its code decides nothing")),
+        (r"it could not be read: \w+", gettext("it could not be read")),
+    ):
+        if re.fullmatch(pattern, explanation, re.DOTALL):
+            return words
     return gettext(explanation) if explanation else ""

@@ -36,6 +36,7 @@ Text = str | Promise
 Page = Callable[..., HttpResponse]
 SEARCH_RESULTS = 20
 READING = ("GET", "HEAD")
+WRITING = (*READING, "POST")
 TERM_CHARACTERS = 80
 # Alpine, which the shell is built with, compiles expressions: hence unsafe-eval, on staff sites only. Its theme is a
 # style element. Nothing is fetched from anywhere else.
@@ -103,6 +104,10 @@ class PortalSite(UnfoldAdminSite):
         return response
 
     # Addresses ----------------------------------------------------------------------------------------------------
+
+    def address(self, name: str) -> str:
+        """The path of a page of this portal that needs nothing but its name."""
+        return reverse(f"{self.name}:{name}")
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
         """Only what this shell has: none of Django's model, shortcut or autocomplete addresses."""

@@ -57,7 +57,7 @@ DOMAIN = {
         ),
         *("reasons", "transport", "verdicts", "management"),
     },
-    "portal": {"README", "forms", "labels", "locale", "site", "static", "templatetags", "headers", "management"},
+    "portal": {"README", "advice", "forms", "labels", "locale", "site", "static", "templatetags"},
     "hospitals": {"listener"},
     "insurers": {"sandbox"},
     "ops": {"story", "management"},

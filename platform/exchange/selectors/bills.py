@@ -183,3 +183,10 @@ def _resettle(cancel: Transaction, rest: Transaction) -> Resettle:
         return Resettle(cancel, rest, ResettleState.BETWEEN_HALVES, cancel.state_at)
     settled = rest.state in (TransactionState.SUCCEEDED, TransactionState.CANCELLED)
     return Resettle(cancel, rest, ResettleState.DONE if settled else ResettleState.REST_NOT_SETTLED, rest.state_at)
+
+
+def cash_of(transaction_ids: Iterable[UUID]) -> tuple[list[SelfPayment], list[Refund]]:
+    """Cash taken and given back for these, in order of telling."""
+    ids = list(transaction_ids)
+    taken = SelfPayment.objects.filter(transaction_id__in=ids).order_by("told_at", "pk")
+    return list(taken), list(Refund.objects.filter(transaction_id__in=ids).order_by("told_at", "pk"))

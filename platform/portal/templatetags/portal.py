@@ -96,6 +96,17 @@ def copyable(text: object, short: bool = False) -> SafeString:
     )
 
 
+@register.simple_tag
+def actor(by: str) -> SafeString:
+    """Who did it: the platform, a program of the hospital by its key, or people by the names they sign in with."""
+    kind, _, number = by.partition(":")
+    if kind == "client_key":
+        return format_html('{} <span translate="no">{}</span>', gettext("HIS, key"), number)
+    if by in LABELS["actor"]:
+        return format_html("{}", label_of("actor", by))
+    return format_html('<span translate="no">{}</span>', by)
+
+
 @register.filter
 def reason_detail(reason_code: str) -> str:
     return reason_told(reason_code)[0]

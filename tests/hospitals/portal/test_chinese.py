@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
+from hospitals.portal.forms import FORMS
 from tests.hospitals.portal.conftest import SignIn
 from tests.world import World
 
@@ -59,6 +60,9 @@ def test_no_page_shows_an_untranslated_word(settled_world: World, signed_in: Sig
     client.post("/i18n/setlang/", {"language": "zh-hans"})
     addresses = [
         "",
+        "queue/",
+        "queue/?state=NEEDS_HUMAN",
+        "refunds/",
         "transactions/",
         "messages/",
         "nowhere",
@@ -68,6 +72,7 @@ def test_no_page_shows_an_untranslated_word(settled_world: World, signed_in: Sig
     ]
     addresses += ["search/?s=no"]
     addresses += [f"transactions/{key}/" for key in world.transactions.values()]
+    addresses += [f"transactions/{world.transactions['A-DOUBT']}/{act}/" for act in FORMS]
     for address in addresses:
         shown = client.get(f"/hospital/{address}").content.decode()
         assert not english_words(shown, world), address

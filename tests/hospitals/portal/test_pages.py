@@ -126,7 +126,7 @@ def test_each_ending_says_why_and_what_to_do(settled_world: World, signed_in: Si
     client = signed_in("chen")
     endings = {
         "A-REFUSED": "The insurer refused; it holds nothing.",
-        "A-DOUBT": "Do not settle this bill again; look here later.",
+        "A-DOUBT": "Do not settle this bill again: the platform is finding out.",
         "A-UNSENT": "nothing was sent",
     }
     for his_no, words in endings.items():

@@ -114,7 +114,14 @@ def test_a_crafted_key_is_answered_like_one_that_does_not_exist(settled_world: W
 
 def test_no_page_takes_anything_but_reading(settled_world: World, signed_in: SignIn) -> None:
     client = signed_in("bai")
-    for address in ("", "transactions/", "messages/", f"transactions/{settled_world.transactions[OURS]}/"):
+    for address in (
+        "",
+        "queue/",
+        "refunds/",
+        "transactions/",
+        "messages/",
+        f"transactions/{settled_world.transactions[OURS]}/",
+    ):
         for method in ("post", "put", "patch", "delete"):
             send: Callable[..., HttpResponse] = getattr(client, method)
             assert send(f"/hospital/{address}", {"state": "SUCCEEDED"}).status_code == 405
@@ -122,7 +129,8 @@ def test_no_page_takes_anything_but_reading(settled_world: World, signed_in: Sig
 
 def test_the_site_has_these_addresses_and_no_admin_forms() -> None:
     names = {pattern.name for pattern in site.get_urls() if isinstance(pattern, URLPattern)}
-    assert names == {"login", "logout", "search", "index", "transactions", "transaction", "messages", None}
+    reading = {"index", "queue", "refunds", "transactions", "transaction", "messages"}
+    assert names == {"login", "logout", "search", "act", "waiting", *reading, None}
     assert site._registry == {}
 
 

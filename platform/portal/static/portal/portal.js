@@ -43,6 +43,47 @@
     area.remove();
   }
 
+  // An act's page is shown as a dialog over the page that it was opened from; without scripts it is a page of its own.
+  async function dialogOpen(link) {
+    const answer = await fetch(link.href, { headers: { "X-Requested-With": "dialog" } });
+    const part = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#ms-act");
+    if (!answer.ok || !part) {
+      location.assign(link.href);
+      return;
+    }
+    const dialog = document.createElement("dialog");
+    dialog.className = "ms-dialog";
+    dialog.setAttribute("aria-labelledby", "ms-act-title");
+    dialog.append(document.importNode(part, true));
+    dialog.addEventListener("close", () => dialog.remove());
+    document.querySelector(".ms-page").append(dialog);
+    dialog.showModal();
+    dialog.querySelector("input:not([type=hidden]), select, textarea")?.focus();
+  }
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-dialog]");
+    if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+      event.preventDefault();
+      dialogOpen(link);
+    }
+    const close = event.target.closest("dialog [data-close]");
+    if (close) {
+      event.preventDefault();
+      close.closest("dialog").close();
+    }
+    if (event.target.closest("[data-print]")) window.print();
+  });
+
+  // One form is sent once, however often its button is pressed.
+  document.addEventListener("submit", (event) => {
+    if (event.target.dataset.sent) event.preventDefault();
+    event.target.dataset.sent = "yes";
+  });
+  window.addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+  });
+
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy], [data-text-size]");
     if (!button) return;
