@@ -60,7 +60,7 @@ DOMAIN = {
     "portal": {"README", "advice", "forms", "labels", "locale", "site", "static", "templatetags"},
     "hospitals": {"listener"},
     "insurers": {"sandbox"},
-    "ops": {"story", "management"},
+    "ops": {"story", "doubts", "management"},
 }
 
 
