@@ -4,7 +4,7 @@ ARGS ?=
 # Addresses and keys are made up for the check; the servers are started for it.
 PRODUCTION := MEDISETTLE_ENV=production MEDISETTLE_HOSTS=settle.example.org
 
-.PHONY: help setup demo demo-stop test check lock bench clean
+.PHONY: help setup demo demo-stop test check lock bench chaos clean
 
 help:
 	@echo "make demo [ARGS=--story|--detach] [PORT=8000]   run everything on this machine"
@@ -12,6 +12,7 @@ help:
 	@echo "make test [ARGS='-k name']                      all tests"
 	@echo "make check                                      style, types, imports, migrations, settings"
 	@echo "make bench                                      figures into var/bench/latest.json"
+	@echo "make chaos [N=5000] [SEED=1]                    load, faults and kills; a report into var/proof"
 	@echo "make lock                                       resolve requirements.lock again"
 	@echo "make clean                                      remove what stopped instances and tools left behind"
 
@@ -40,6 +41,13 @@ check: setup
 
 bench: setup
 	@exec $(PYTHON) -m bench $(ARGS)
+
+# How many wishes, and what everything is drawn from.
+N ?= 5000
+SEED ?= 1
+
+chaos: setup
+	@exec $(PYTHON) -m chaos --count $(N) --seed $(SEED) $(ARGS)
 
 lock:
 	@sh deploy/lock.sh

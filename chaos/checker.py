@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chaos.facts import Cash, Facts, Held, Ours, Posted, Wished
+from chaos.accounts import WITH_A_PERSON, Account, accounts_of, undecided, wish_of
+from chaos.facts import Facts, Held, Ours, Posted
 
-WITH_A_PERSON = "NEEDS_HUMAN"
 OPEN = ("RECEIVED", "SENDING", "IN_DOUBT", "REVERSING")
 BOOKED = ("total_minor", "fund_minor", "account_minor", "hospital_minor", "cash_minor")
 ANSWERED = (200, 202, 409)
@@ -32,7 +32,6 @@ FOLLOWERS: dict[str, frozenset[str]] = {
 }
 # State at the insurer -> in which states our transaction says the same.
 SAME = {"settled": ("SUCCEEDED",), "reversed": ("REVERSED",), "cancelled": ("CANCELLED",)}
-Bill = tuple[str, str, str]
 
 
 @dataclass(frozen=True, order=True)
@@ -44,86 +43,9 @@ class Difference:
     says: str
 
 
-@dataclass(frozen=True)
-class Account:
-    """One bill as the hospital's notebook and the insurer's book have it; `with_a_person`: it cannot be judged yet."""
-
-    bill: Bill
-    wishes: Sequence[Wished]
-    live: Sequence[Held]
-    taken_minor: int
-    given_minor: int
-    with_a_person: bool
-    service_cancelled: bool
-
-    @property
-    def price_minor(self) -> int:
-        """What the patient and the payers owe together: what is live, else what cash was taken for."""
-        if self.live:
-            return sum(one.total_minor for one in self.live)
-        if not self.taken_minor or self.service_cancelled:
-            return 0
-        return max(wish.total_minor for wish in self.wishes if wish.operation == "settle")
-
-    @property
-    def own_share_minor(self) -> int:
-        return self.price_minor - sum(one.total_minor - one.cash_minor for one in self.live)
-
-    @property
-    def refund_due_minor(self) -> int:
-        return max(0, self.taken_minor - self.given_minor - self.own_share_minor)
-
-    @property
-    def net_cash_minor(self) -> int:
-        """Told cash less refunds; where a settlement is live, the own share that no told cash covers was collected."""
-        collected_minor = max(0, self.own_share_minor - self.taken_minor) if self.live else 0
-        return self.taken_minor - self.given_minor + collected_minor
-
-
 def check(facts: Facts) -> list[Difference]:
     """Everything that is wrong, in order; an empty list when every promise was kept."""
     return sorted({difference for one in CHECKS for difference in one(facts)})
-
-
-def accounts_of(facts: Facts) -> list[Account]:
-    """Every bill on which a fee was wished, with what insurers and tills know of it."""
-    wishes: dict[Bill, list[Wished]] = defaultdict(list)
-    for wish in facts.wished.values():
-        if wish.operation in ("settle", "resettle"):
-            wishes[wish.bill].append(wish)
-    live: dict[Bill, list[Held]] = defaultdict(list)
-    for held in facts.held:
-        known = _wish_of(facts, held.his_no)
-        if known is not None and held.state == "settled":
-            live[known.bill].append(held)
-    cash: dict[Bill, list[Cash]] = defaultdict(list)
-    for one in facts.cash:
-        cash[one.bill].append(one)
-    undecided = _undecided(facts)
-    given_up = {told.asked for told in facts.told if told.act == "service-cancelled" and told.status == 200}
-    return [
-        Account(
-            bill=bill,
-            wishes=some,
-            live=live[bill],
-            taken_minor=sum(one.minor for one in cash[bill] if one.minor > 0),
-            given_minor=-sum(one.minor for one in cash[bill] if one.minor < 0),
-            with_a_person=any(wish.his_no in undecided or f"{wish.his_no}~2" in undecided for wish in some),
-            service_cancelled=any(wish.his_no in given_up for wish in some),
-        )
-        for bill, some in sorted(wishes.items())
-    ]
-
-
-def _wish_of(facts: Facts, his_no: str) -> Wished | None:
-    """The second half of a resettle is ours to name: it belongs to the wish before the `~`."""
-    return facts.wished.get(his_no) or facts.wished.get(his_no.partition("~")[0])
-
-
-def _undecided(facts: Facts) -> set[str]:
-    """Transactions that a person has to rule on, and those whose cancel a person has to rule on."""
-    waiting = {row.his_no for row in facts.ours.values() if row.state == WITH_A_PERSON}
-    return waiting | {row.of for row in facts.ours.values() if row.state == WITH_A_PERSON and row.of}
 
 
 # The promises -----------------------------------------------------------------------------------------------------
@@ -149,7 +71,8 @@ def verdicts_in_order(facts: Facts) -> Iterator[Difference]:
     disowned = {told.asked for told in facts.told if told.act == "disown" and told.status == 200}
     seen: dict[str, list[str]] = defaultdict(list)
     for told in facts.told:
-        if told.verdict and told.status in ANSWERED:
+        # Two answers to one request that is sent twice at once may cross on their way.
+        if told.verdict and told.status in ANSWERED and told.act != "post again":
             seen[told.his_no].append(told.verdict)
     for his_no, final in facts.final.items():
         if final is not None:
@@ -197,10 +120,10 @@ def books_agree(facts: Facts) -> Iterator[Difference]:
     held: dict[str, list[Held]] = defaultdict(list)
     for one in facts.held:
         held[one.his_no].append(one)
-    undecided = _undecided(facts)
+    unclear = undecided(facts)
     for row in facts.ours.values():
         theirs = held.pop(row.his_no, [])
-        if row.operation_class != "MOVES" or row.his_no in undecided:
+        if row.operation_class != "MOVES" or row.his_no in unclear:
             continue
         wish = facts.wished.get(row.his_no)
         if wish is not None and wish.total_minor != row.total_minor:
@@ -249,19 +172,75 @@ def bills_right(facts: Facts) -> Iterator[Difference]:
         shown = facts.bills.get(account.bill)
         if shown is not None:
             yield from _shown(account, shown, name)
+        for wish in account.wishes:
+            yield from _told_of_cash(account, wish.his_no, facts.final.get(wish.his_no) or {})
+
+
+def _told_of_cash(account: Account, his_no: str, final: Mapping[str, Any]) -> Iterator[Difference]:
+    """What GET says of a transaction's cash and of its bill against our own sums."""
+    cash, square = final.get("self_payment") or {}, (final.get("bill") or {}).get("square")
+    due_minor = account.refund_due_minor
+    if cash.get("amount_minor") and cash["refund_due_minor"] != due_minor:
+        says = f"refund due should be {due_minor} and is told as {cash['refund_due_minor']}"
+        yield Difference("bills are right", his_no, says)
+    if square is not None and square != (due_minor == 0):
+        yield Difference("bills are right", his_no, f"square is told as {square}, {due_minor} are due back")
 
 
 def _shown(account: Account, shown: Mapping[str, Any], name: str) -> Iterator[Difference]:
     """What GET says of the bill against our own sums."""
     expected = {
-        "refund_due_minor": account.refund_due_minor,
-        "collected_minor": account.taken_minor,
-        "refunded_minor": account.given_minor,
         "square": account.refund_due_minor == 0,
+        "price_minor": account.price_minor,
+        "payers_minor": sum(one.total_minor - one.cash_minor for one in account.live),
+        "self_paid_minor": account.taken_minor,
+        "refunded_minor": account.given_minor,
+        "net_cash_minor": account.net_cash_minor,
+        "refund_due_minor": account.refund_due_minor,
+        "cash_short_minor": 0,
     }
     for member, value in expected.items():
-        if member in shown and shown[member] != value:
-            yield Difference("bills are right", name, f"{member} should be {value} and is told as {shown[member]}")
+        if shown.get(member) != value:
+            yield Difference("bills are right", name, f"{member} should be {value} and is told as {shown.get(member)}")
+
+
+def abnormal_list_right(facts: Facts) -> Iterator[Difference]:
+    """At rest each hospital's list holds what waits for somebody, and nothing else."""
+    booked = {told.asked for told in facts.told if told.act == "acknowledge" and told.status == 200}
+    for hospital, entries in facts.abnormal.items():
+        expected: set[tuple[str, str]] = set()
+        for row in facts.ours.values():
+            wish = wish_of(facts, row.his_no)
+            if wish is None or wish.hospital != hospital:
+                continue
+            if row.state == WITH_A_PERSON:
+                expected.add(("needs_person", row.his_no))
+            elif row.state == "SUCCEEDED" and row.operation_class == "MOVES" and row.his_no not in booked:
+                expected.add(("unacknowledged", row.his_no))
+        accounts = [account for account in accounts_of(facts) if account.bill[0] == hospital]
+        expected |= {
+            ("refund_due", f"{account.bill[2]}: {account.refund_due_minor}")
+            for account in accounts
+            if account.refund_due_minor and not account.with_a_person
+        }
+        unclear = {account.bill[2] for account in accounts if account.with_a_person}
+        shown = {_listed(entry) for entry in entries if not _of_an_unclear_bill(entry, unclear)}
+        for kind, name in expected - shown:
+            yield Difference("the list shows it", name, f"{hospital} does not see {kind}")
+        for kind, name in shown - expected:
+            yield Difference("the list shows it", name, f"{hospital} is told of {kind}")
+
+
+BILL_KINDS = ("refund_due", "cash_short", "not_square")
+
+
+def _listed(entry: Mapping[str, Any]) -> tuple[str, str]:
+    kind = entry["kind"]
+    return (kind, f"{entry['bill_no']}: {entry['amount_minor']}") if kind in BILL_KINDS else (kind, entry["his_no"])
+
+
+def _of_an_unclear_bill(entry: Mapping[str, Any], unclear: set[str]) -> bool:
+    return entry["kind"] in BILL_KINDS and entry["bill_no"] in unclear
 
 
 def ledger_right(facts: Facts) -> Iterator[Difference]:
@@ -297,6 +276,7 @@ CHECKS: Sequence[Callable[[Facts], Iterator[Difference]]] = (
     books_agree,
     reversed_once,
     bills_right,
+    abnormal_list_right,
     ledger_right,
 )
 
@@ -313,6 +293,7 @@ def promises() -> list[str]:
         "books agree",
         "one reversal per settlement",
         "bills are right",
+        "the list shows it",
         "the ledger proves",
     ]
 

@@ -66,12 +66,19 @@ class Door:
         if self._session is not None:
             await self._session.close()
 
-    async def post(self, hospital: str, wish: Mapping[str, Any], *, visit: int) -> Answer:
-        """POST transactions under a key made from the his_no."""
-        his_no = str(wish["his_no"])
-        answer_seconds = ANSWER_SECONDS + float(wish.get("wait_seconds", 10))
+    async def post(self, hospital: str, wish: Mapping[str, Any], *, visit: int, again: bool = False) -> Answer:
+        """POST transactions under a key made from the his_no. `again`: the same request at once to another listener."""
+        his_no, name = str(wish["his_no"]), "post again" if again else "post"
         return await self.act(
-            hospital, his_no, "", wish, visit=visit, name="post", key=f"k-{his_no}", answer_seconds=answer_seconds
+            hospital,
+            his_no,
+            "",
+            wish,
+            visit=visit,
+            name=name,
+            key=f"k-{his_no}",
+            answer_seconds=ANSWER_SECONDS + float(wish.get("wait_seconds", 10)),
+            listener=int(again),
         )
 
     async def get(self, hospital: str, his_no: str, *, visit: int) -> Answer:
@@ -88,12 +95,19 @@ class Door:
         name: str,
         key: str = "",
         answer_seconds: float = ANSWER_SECONDS,
+        listener: int = 0,
     ) -> Answer:
         """One call under `transactions`; what it was told is in the notebook before this returns. Raises NoAnswer."""
         method = "GET" if content is None else "POST"
         headers = {} if content is None else {"Idempotency-Key": key or f"k-{name}-{his_no}"}
         answer = await self.ask(
-            method, f"transactions{path}", content, hospital=hospital, headers=headers, answer_seconds=answer_seconds
+            method,
+            f"transactions{path}",
+            content,
+            hospital=hospital,
+            headers=headers,
+            answer_seconds=answer_seconds,
+            listener=listener,
         )
         self.statuses[f"{name} {answer.status}{' ' + answer.code if answer.code else ''}"] += 1
         told = answer.told
@@ -122,6 +136,7 @@ class Door:
         hospital: str,
         headers: Mapping[str, str] | None = None,
         answer_seconds: float = ANSWER_SECONDS,
+        listener: int = 0,
     ) -> Answer:
         """One request, sent again with the same key to the next listener after silence or 503. Raises NoAnswer."""
         assert self._session is not None
@@ -130,7 +145,7 @@ class Door:
         all_headers = {"Authorization": f"Bearer {self.client_keys[hospital]}", **(headers or {})}
         if body is not None:
             all_headers["Content-Type"] = "application/json"
-        listener, pause = zlib.crc32(path.encode() + (body or b"")), 0.05
+        listener, pause = zlib.crc32(path.encode() + (body or b"")) + listener, 0.05
         while time.monotonic() < give_up_at:
             url = f"{self.base_urls[listener % len(self.base_urls)]}/api/his/v1/{path}"
             try:

@@ -104,9 +104,9 @@ class Posted:
 class Facts:
     """Everything about one run at rest.
 
-    `final`: what GET says of each his_no now, None where it is not found. `bills`: what GET says of each bill, empty
-    where bills are not offered. `posted`: by bill. `ledger`: sentences of `ledger_prove` when it does not hold, and of
-    the snapshots during the run. `surprises`: what the tills met and the contract does not foresee.
+    `final`: what GET says of each his_no now, None where it is not found. `bills`: what GET says of each bill.
+    `abnormal`: entries of each hospital's list. `posted`: by bill. `ledger`: sentences of `ledger_prove` when it does
+    not hold, and of the looks during the run. `surprises`: what the tills met and the contract does not foresee.
     """
 
     told: Sequence[Told] = ()
@@ -116,6 +116,7 @@ class Facts:
     ours: Mapping[str, Ours] = field(default_factory=dict)
     final: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     bills: Mapping[tuple[str, str, str], Mapping[str, Any]] = field(default_factory=dict)
+    abnormal: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     posted: Mapping[tuple[str, str, str], Posted] = field(default_factory=dict)
     ledger: Sequence[str] = ()
     surprises: Sequence[str] = ()

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from chaos.checker import OPEN, WITH_A_PERSON, with_a_person
+from chaos.accounts import WITH_A_PERSON
+from chaos.checker import OPEN, with_a_person
 from chaos.facts import Facts, Ours
 from chaos.plan import SCHEMES, fault_of
 

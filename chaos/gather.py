@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from chaos.door import Door
 from chaos.facts import Cash, Facts, Held, Ours, Posted, Told, Wished
 from chaos.notebook import entries
+from chaos.plan import HOSPITALS
 from deploy.local.processes import ProcessFailed
 from deploy.local.stack import Stack
 
@@ -54,30 +56,47 @@ GROUP BY 1, 2, 3, 4
 """
 
 
-async def asked_again(
-    door: Door, wished: Mapping[str, Wished], *, bills: bool
-) -> tuple[dict[str, Mapping[str, Any] | None], dict[tuple[str, str, str], Mapping[str, Any]]]:
-    """GET every wish and, with `bills`, every bill of theirs, as the hospital's office does after the day."""
+@dataclass(frozen=True)
+class Office:
+    """What the hospital's office reads after the day: every wish, every bill, each hospital's abnormal list."""
+
+    final: Mapping[str, Mapping[str, Any] | None]
+    bills: Mapping[tuple[str, str, str], Mapping[str, Any]]
+    abnormal: Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+async def office_read(door: Door, told: Iterable[Told], wished: Mapping[str, Wished]) -> Office:
+    """GET everything the tills know of."""
     gate = asyncio.Semaphore(ASKED_AT_ONCE)
     final: dict[str, Mapping[str, Any] | None] = {}
-    shown: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+    bills: dict[tuple[str, str, str], Mapping[str, Any]] = {}
 
-    async def ask_wish(wish: Wished, his_no: str) -> None:
+    async def ask_wish(his_no: str) -> None:
+        hospital = wished[his_no.partition("~")[0]].hospital
         async with gate:
-            answer = await door.get(wish.hospital, his_no, visit=0)
+            answer = await door.get(hospital, his_no, visit=0)
         final[his_no] = answer.body if answer.status == 200 else None
 
     async def ask_bill(bill: tuple[str, str, str]) -> None:
         async with gate:
             answer = await door.ask("GET", f"bills/{bill[1]}/{bill[2]}", None, hospital=bill[0])
-        if answer.status == 200:
-            shown[bill] = answer.body
+        # A bill on which nothing was ever admitted is not known: then there is nothing to show.
+        bills[bill] = answer.body if answer.status == 200 else {}
 
-    await asyncio.gather(*(ask_wish(wish, his_no) for his_no, wish in wished.items()))
-    if bills:
-        fees = {wish.bill for wish in wished.values() if wish.operation in ("settle", "resettle")}
-        await asyncio.gather(*(ask_bill(bill) for bill in sorted(fees)))
-    return final, shown
+    await asyncio.gather(*(ask_wish(his_no) for his_no in {*wished, *(one.his_no for one in told)}))
+    fees = {wish.bill for wish in wished.values() if wish.operation in ("settle", "resettle")}
+    await asyncio.gather(*(ask_bill(bill) for bill in sorted(fees)))
+    return Office(final, bills, {hospital: await _list_read(door, hospital) for hospital in HOSPITALS})
+
+
+async def _list_read(door: Door, hospital: str) -> list[Mapping[str, Any]]:
+    listed: list[Mapping[str, Any]] = []
+    path = "abnormal"
+    while path:
+        answer = await door.ask("GET", path, None, hospital=hospital)
+        listed += answer.body["entries"]
+        path = f"abnormal?cursor={answer.body['cursor']}" if answer.body["cursor"] else ""
+    return listed
 
 
 def notebook_read(path: Path) -> tuple[list[Told], dict[str, Wished], list[Cash]]:
@@ -165,7 +184,7 @@ def ledger_proved(stack: Stack) -> list[str]:
 
 
 def facts_gather(
-    stack: Stack, notebook: Path, *, final: Any, bills: Any, surprises: Iterable[str], snapshots: Iterable[str]
+    stack: Stack, notebook: Path, office: Office, *, surprises: Iterable[str], snapshots: Iterable[str]
 ) -> Facts:
     """Everything of a run at rest."""
     told, wished, cash = notebook_read(notebook)
@@ -176,8 +195,9 @@ def facts_gather(
         cash=cash,
         held=books_read(stack),
         ours=ours_read(stack),
-        final=final,
-        bills=bills,
+        final=office.final,
+        bills=office.bills,
+        abnormal=office.abnormal,
         posted=posted,
         ledger=[*snapshots, *strays, *ledger_proved(stack)],
         surprises=list(surprises),

@@ -26,12 +26,13 @@ HOSPITALS = ("HOSP-A", "HOSP-B")
 # The last four characters of a person's number say what the insurer does with the fee (insurers/sandbox/profiles.py).
 PERSONS = {"1237": 80, "9001": 2, "9003": 2, "9004": 4, "9005": 3, "9006": 1, "9007": 3, "9008": 2, "9009": 3}
 FAULTY_SHARE = 0.30
-# A late commit comes after the quiet time at the insurer whose late originals surface, within the promise elsewhere.
-LATE_SECONDS = {"SANDBOX-D": 9.0}
+# The insurer whose late originals surface commits late more often than others, and after its quiet time: that is the
+# only way in which an original comes after its reversal. Everywhere else every fault has the same share.
+SURFACING, LATE_COMMIT, LATE_SHARE, LATE_SECONDS = "SANDBOX-D", "late_commit", 0.25, 9.0
 
 # What people do, by occasion, with how often per hundred. `acts` names what of the contract a habit needs.
 HABITS: Mapping[str, Mapping[str, int]] = {
-    "before": {"nothing": 92, "presettle": 6, "cash_first": 2},
+    "before": {"nothing": 89, "presettle": 6, "cash_first": 2, "click_twice": 3},
     "on_pending": {"wait": 45, "abandon": 35, "abandon_twice": 8, "abandon_late": 12},
     "on_success": {
         **{"acknowledge": 68, "acknowledge_twice": 3, "forget": 10, "cash_late": 4},
@@ -123,9 +124,12 @@ def visit_of(seed: int, number: int, *, without: Sequence[str] = ()) -> Visit:
 
 def mix_of(seed: int, insurer: str, *, share: float = FAULTY_SHARE) -> dict[str, Any]:
     """The body of `POST faults`: every fault by name, together `share` of the money calls."""
-    mix = dict.fromkeys(FAULTS, round(share / len(FAULTS), 6))
-    late = {"late_seconds": LATE_SECONDS[insurer]} if insurer in LATE_SECONDS else {}
-    return {"mix": mix, "seed": f"{seed}-{insurer}", **late}
+    setting: dict[str, Any] = {"mix": dict.fromkeys(FAULTS, share / len(FAULTS)), "seed": f"{seed}-{insurer}"}
+    if insurer == SURFACING:
+        others = share * (1 - LATE_SHARE) / (len(FAULTS) - 1)
+        setting["mix"] = {**dict.fromkeys(FAULTS, others), LATE_COMMIT: share * LATE_SHARE}
+        setting["late_seconds"] = LATE_SECONDS
+    return setting
 
 
 def fault_of(seed: int, insurer: str, *, his_no: str, kind: str = "settle", share: float = FAULTY_SHARE) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 
 from chaos.facts import Facts
-from chaos.gather import asked_again, facts_gather, notebook_read
+from chaos.gather import facts_gather, notebook_read, office_read
 from chaos.hospital import Hospital
 from chaos.monkey import Monkey
 from chaos.plan import FAULTY_SHARE, INSURERS, mix_of
@@ -182,9 +182,8 @@ class Run:
 
     def _facts(self, hospital: Hospital, monkey: Monkey) -> Facts:
         self.say(f"{self._now():6.1f} s  comparing the books")
-        _, wished, _ = notebook_read(self.notebook)
-        bills = not self.orders.without
-        final, shown = hospital.run(lambda: asked_again(hospital.door, wished, bills=bills))
+        told, wished, _ = notebook_read(self.notebook)
+        office = hospital.run(lambda: office_read(hospital.door, told, wished))
         course = self.course
         course.states = dict(self.stack.rows(STATES))
         course.blows, course.died_alone = dict(monkey.blows), dict(monkey.died_alone)
@@ -192,12 +191,7 @@ class Run:
         course.repeats, course.statuses = dict(hospital.door.repeats), dict(hospital.door.statuses)
         course.tally, course.visits, course.wishes = dict(hospital.tally), hospital.visits, hospital.wishes
         return facts_gather(
-            self.stack,
-            self.notebook,
-            final=final,
-            bills=shown,
-            surprises=hospital.surprises,
-            snapshots=course.out_of_balance,
+            self.stack, self.notebook, office, surprises=hospital.surprises, snapshots=course.out_of_balance
         )
 
     # While it goes on ---------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def verdict_word(transaction: Transaction) -> VerdictWord:
     if word in _HOLDS_NOTHING and told is not None:
         if told in _HOLDS_NOTHING:
             return told
-        if told is VerdictWord.SUCCEEDED:
+        if told in (VerdictWord.SUCCEEDED, VerdictWord.STANDS):
             return VerdictWord.REVERSED
     return word
 

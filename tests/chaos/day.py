@@ -35,6 +35,13 @@ def told(his_no: str, *verdicts: str, act: str = "get", status: int = 200) -> li
     return [Told(his_no=his_no, asked=his_no, act=act, status=status, verdict=verdict) for verdict in verdicts]
 
 
+def shown(price: int, payers: int, *, self_paid: int = 0, refunded: int = 0, net: int = 0) -> dict[str, Any]:
+    """What GET says of a square bill."""
+    sums = {"price": price, "payers": payers, "self_paid": self_paid, "refunded": refunded, "net_cash": net}
+    zeros = dict.fromkeys(("refund_due_minor", "cash_short_minor"), 0)
+    return {"square": True, **{f"{name}_minor": minor for name, minor in sums.items()}, **zeros}
+
+
 def good_day() -> Facts:
     """1: settled. 2: doubt, cash, reversed; 2b re-settled, 80.00 given back. 3: cancelled by 3c. 4: refused."""
     endings = {
@@ -78,10 +85,8 @@ def good_day() -> Facts:
         held=[held("1", "settled"), held("2", "reversed"), held("2b", "settled"), held("3", "cancelled")],
         ours={row.his_no: row for row in rows},
         final={his_no: {"verdict": verdict, "acknowledged": his_no == "1"} for his_no, verdict in endings.items()},
-        bills={
-            bill(2): {"square": True, "refund_due_minor": 0, "collected_minor": 10000, "refunded_minor": 8000},
-            bill(4): {"square": True, "refund_due_minor": 0},
-        },
+        bills={bill(2): shown(10000, 8000, self_paid=10000, refunded=8000, net=2000), bill(4): shown(0, 0)},
+        abnormal={"HOSP-A": [{"kind": "unacknowledged", "his_no": "2b", "bill_no": "B-2", "amount_minor": 10000}]},
         posted={bill(1): settled, bill(2): settled, bill(3): Posted()},
     )
 

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from chaos.checker import accounts_of, check, promises
+from chaos.accounts import accounts_of
+from chaos.checker import check, promises
 from chaos.facts import Cash, Facts, Posted
 from tests.chaos.day import bill, good_day, held, told, with_held, with_row
+
+
+def told_cash(*, refund_due_minor: int) -> dict[str, Any]:
+    """What GET says of a success over cash, with its bill called square."""
+    cash = {"state": "REFUNDED", "amount_minor": 10000, "refund_due_minor": refund_due_minor}
+    return {"verdict": "succeeded", "self_payment": cash, "bill": {"square": True}}
+
+
+def listed(kind: str, his_no: str) -> dict[str, Any]:
+    """An entry of the abnormal list."""
+    return {"kind": kind, "his_no": his_no, "bill_no": "B-1", "amount_minor": 10000}
+
 
 HARM: dict[str, tuple[str, Callable[[Facts], Facts]]] = {
     "a wish was answered and is gone": (
@@ -97,11 +111,32 @@ HARM: dict[str, tuple[str, Callable[[Facts], Facts]]] = {
     ),
     "cash that was told is not shown": (
         "bills are right",
-        lambda day: replace(day, bills={bill(2): {**day.bills[bill(2)], "collected_minor": 0}}),
+        lambda day: replace(day, bills={bill(2): {**day.bills[bill(2)], "self_paid_minor": 0}}),
     ),
     "a bill calls itself square and is not": (
         "bills are right",
-        lambda day: replace(day, bills={bill(4): {"square": False, "refund_due_minor": 0}}),
+        lambda day: replace(day, bills={bill(4): {**day.bills[bill(4)], "square": False}}),
+    ),
+    "a transaction tells another refund than is due": (
+        "bills are right",
+        lambda day: replace(day, final={**day.final, "2b": told_cash(refund_due_minor=1)}),
+    ),
+    "a transaction hides that its bill is not square": (
+        "bills are right",
+        lambda day: replace(day, final={**day.final, "2b": told_cash(refund_due_minor=8000)}, cash=day.cash[:1]),
+    ),
+    "what nobody booked is not on the list": ("the list shows it", lambda day: replace(day, abnormal={"HOSP-A": []})),
+    "what was booked is on the list": (
+        "the list shows it",
+        lambda day: replace(day, abnormal={"HOSP-A": [*day.abnormal["HOSP-A"], listed("unacknowledged", "1")]}),
+    ),
+    "a refund that is due is on nobody's list": (
+        "the list shows it",
+        lambda day: replace(day, cash=day.cash[:1]),
+    ),
+    "a person is needed and nobody is told": (
+        "the list shows it",
+        lambda day: with_row(day, "4", state="NEEDS_HUMAN"),
     ),
     "the ledger does not prove": ("the ledger proves", lambda day: replace(day, ledger=["a posting is unbalanced"])),
     "a settled fee was never posted": (
@@ -137,12 +172,12 @@ def test_every_promise_has_a_harm_that_breaks_it() -> None:
 
 def test_what_a_person_has_to_rule_on_is_counted_and_not_judged() -> None:
     day = with_row(with_held(good_day(), "1", state="reversed", accepted_reversals=1), "1", state="NEEDS_HUMAN")
-    assert check(replace(day, posted={})) == []
+    assert check(replace(day, posted={}, abnormal={})) == []
 
 
 def test_a_fee_whose_cancel_waits_for_a_person_is_not_judged() -> None:
     day = with_row(with_held(good_day(), "3", state="settled"), "3c", state="NEEDS_HUMAN")
-    assert check(day) == []
+    assert check(replace(day, abnormal={})) == []
 
 
 def test_a_refund_that_is_not_yet_paid_is_due_to_the_cent() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from chaos.plan import ACTS, FALLBACK, HABITS, INSURERS, fault_of, mix_of, visit_of
+from chaos.plan import ACTS, HABITS, INSURERS, NEEDS, fault_of, mix_of, visit_of
 from insurers.sandbox.faults import FAULTS
 
 
@@ -24,8 +24,8 @@ def test_every_habit_insurer_and_hospital_turns_up_in_a_few_thousand_visits() ->
 
 def test_what_is_left_out_is_done_by_nobody() -> None:
     visits = [visit_of(1, number, without=ACTS) for number in range(500)]
-    for occasion, fallback in FALLBACK.items():
-        assert {visit.habits[occasion] for visit in visits} <= {fallback, "presettle"}
+    for occasion, shares in HABITS.items():
+        assert {visit.habits[occasion] for visit in visits} <= set(shares) - set(NEEDS)
 
 
 def test_the_mix_holds_every_fault_and_about_three_calls_in_ten_draw_one() -> None:
