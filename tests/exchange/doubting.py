@@ -7,6 +7,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 from django.conf import settings
@@ -21,8 +22,10 @@ from exchange.selectors.transactions import answers_of
 from exchange.services.acts import ActDraft, Acted, act_apply
 from exchange.services.interfaces import capabilities_grant
 from exchange.services.verdicts import answers_give
+from exchange.services.wishes import Received
 from exchange.states import OPEN, GrantSource
 from journal.models import Job
+from ledger.models import Posting
 from ledger.selectors import trial_balance
 from ledger.services import prove
 from tests.exchange.house import House, conclude, draft, fresh, move_insurer, perform, received, take
@@ -225,7 +228,7 @@ def told(house: House, his_no: str) -> dict[str, Any]:
     return answer
 
 
-def code_of(acted: Acted) -> str:
+def code_of(acted: Acted | Received) -> str:
     """The refusal's code, empty where the act was taken."""
     return acted.problem.code if acted.problem is not None else ""
 
@@ -286,3 +289,50 @@ def books_hold(house: House) -> None:
     live = Transaction.objects.filter(operation_class="MOVES", state="SUCCEEDED")
     owed = sum((row.fund_minor or 0) + (row.account_minor or 0) for row in live)
     assert sum(minor for name, minor in sums.items() if name.startswith("receivable:")) == owed
+
+
+# What may follow each verdict that was told.
+FOLLOWS: dict[str, set[str]] = {
+    "pending": {"succeeded", "rejected", "not_sent", "abandoned", "reversed", "cancelled", "stands"},
+    "abandoned": {"reversed", "stands", "rejected", "not_sent"},
+    "succeeded": {"cancelled", "reversed", "stands"},
+    "stands": {"cancelled", "reversed"},
+    "rejected": {"stands"},
+    "not_sent": {"stands"},
+    "reversed": {"stands"},
+    "cancelled": set(),
+}
+
+
+def sound(house: House) -> None:
+    """What must hold of every transaction at every moment, and of the books and bills."""
+    posted = settled_now()
+    for row in Transaction.objects.prefetch_related("verdicts", "reversals"):
+        undoing = [one for one in row.reversals.all() if one.closed_at is None]
+        assert len(undoing) == (row.state == "REVERSING"), f"{row} is {row.state} with {undoing}"
+        accepted = [one.episode for one in row.reversals.all() if one.end == "ACCEPTED"]
+        assert len(accepted) == len(set(accepted)), f"{row} was reversed twice for one settlement"
+        if row.state in ("SENDING", "IN_DOUBT", "REVERSING"):
+            assert Job.objects.filter(subject_id=row.pk).exists(), f"nobody looks after {row}, which is {row.state}"
+        assert (row.owner != "") == (row.state == "NEEDS_HUMAN"), row
+        words = [one.verdict for one in sorted(row.verdicts.all(), key=lambda one: (one.version, one.at))]
+        for word, after in pairwise(words):
+            assert word == after or after in FOLLOWS[word], f"{row} was told {words}"
+        if row.told:
+            assert words[-1] == row.told, f"{row}: {words}, not {row.told}"
+        stands = row.state == "SUCCEEDED" and row.operation_class == "MOVES"
+        # While it is being disowned its posting stands; it is mirrored when that has ended.
+        if row.state not in ("REVERSING", "NEEDS_HUMAN"):
+            assert (row.pk in posted) is stands, f"{row} is {row.state}, and its posting says otherwise"
+    books_hold(house)
+
+
+def settled_now() -> dict[Any, int]:
+    """The fees whose memo posting stands: posted and not mirrored, how often each."""
+    standing: dict[Any, int] = {}
+    undone = set(Posting.objects.exclude(reverses=None).values_list("reverses_id", flat=True))
+    for posting in Posting.objects.filter(kind="settled", reverses=None):
+        if posting.pk not in undone:
+            standing[posting.cause_id] = standing.get(posting.cause_id, 0) + 1
+    assert set(standing.values()) <= {1}, "a fee is posted once"
+    return standing

@@ -19,7 +19,6 @@ from tests.exchange.doubting import (
     Said,
     accounts,
     act,
-    books_hold,
     can,
     clock_on,
     code_of,
@@ -28,6 +27,7 @@ from tests.exchange.doubting import (
     refund,
     reversals,
     settled,
+    sound,
     told,
     turn,
     turns,
@@ -64,7 +64,7 @@ def test_a_cancel_takes_its_original_along(house: House) -> None:
     assert told(house, "X")["reason"]["code"] == "cancelled_by"
     assert told(house, "C")["verdict"] == "succeeded"
     assert accounts(house) == {}
-    books_hold(house)
+    sound(house)
 
 
 def test_a_refused_cancel_changes_nothing(house: House) -> None:
@@ -114,7 +114,7 @@ def test_a_cancel_in_doubt_is_asked_for_by_its_settlement(
         assert set(they.heard) == {"cancel", "query"}, "it is never cancelled twice"
         assert {request["settlement_no"] for request in they.requests} == {row.settlement_no}
     assert (fresh(undoing).state, fresh(row).state) == (cancel_state, state)
-    books_hold(house)
+    sound(house)
 
 
 def test_a_cancel_that_surfaces_after_it_was_held_for_absent_is_reversed(house: House) -> None:
@@ -137,7 +137,7 @@ def test_a_cancel_that_surfaces_after_it_was_held_for_absent_is_reversed(house: 
         "succeeded",
         "rejected",
     )
-    books_hold(house)
+    sound(house)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from tests.exchange.doubting import (
     abandon,
     accounts,
     act,
-    books_hold,
     can,
     cash_of,
     clock_on,
@@ -31,6 +30,7 @@ from tests.exchange.doubting import (
     reversals,
     reversed_,
     settled,
+    sound,
     told,
     turn,
     turns,
@@ -62,7 +62,7 @@ def test_cash_stands(house: House) -> None:
     answer = told(house, "X")
     assert (answer["verdict"], answer["self_payment"], answer["bill"]["square"]) == ("reversed", STANDS, True)
     assert accounts(house) == {"counter_cash": 10000, "fees": 10000}
-    books_hold(house)
+    sound(house)
 
 
 def test_insurance_stands(house: House) -> None:
@@ -71,13 +71,13 @@ def test_insurance_stands(house: House) -> None:
     answer = told(house, "X")
     assert (answer["verdict"], answer["bill"]["square"]) == ("succeeded", False)
     assert answer["self_payment"] == {"state": "REFUND_DUE", "amount_minor": 10000, "refund_due_minor": 8000}
-    books_hold(house)
+    sound(house)
     assert code_of(refund(house, "X", 8000)) == ""
     answer = told(house, "X")
     assert (answer["self_payment"]["state"], answer["bill"]["square"]) == ("REFUNDED", True)
     # The till took 20 with the verdict, says the fee's posting; the cash covers them, so they are counted once.
     assert accounts(house) == {"receivable:basic_fund": 8000, "counter_cash": 2000, "fees": 10000}
-    books_hold(house)
+    sound(house)
 
 
 def test_settled_anew(house: House) -> None:
@@ -91,11 +91,11 @@ def test_settled_anew(house: House) -> None:
     for his_no in ("X", "Y"):
         due = {"state": "REFUND_DUE", "amount_minor": 10000, "refund_due_minor": 8000}
         assert told(house, his_no)["self_payment"] == due
-    books_hold(house)
+    sound(house)
     assert code_of(refund(house, "X", 8000)) == "", "either wish of the chain may name the refund"
     assert told(house, "Y")["self_payment"]["state"] == "REFUNDED"
     assert accounts(house) == {"receivable:basic_fund": 8000, "counter_cash": 2000, "fees": 10000}
-    books_hold(house)
+    sound(house)
 
 
 def test_service_cancelled(house: House) -> None:
@@ -106,11 +106,11 @@ def test_service_cancelled(house: House) -> None:
     with insurer(house, query=found()):
         turns(house)
     assert told(house, "X")["self_payment"] == {"state": "REFUND_DUE", "amount_minor": 10000, "refund_due_minor": 10000}
-    books_hold(house)
+    sound(house)
     assert code_of(refund(house, "X", 10000)) == ""
     assert told(house, "X")["bill"] == {"square": True, "outside": True}
     assert accounts(house) == {}
-    books_hold(house)
+    sound(house)
 
 
 # Told twice ------------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def test_a_receipt_that_is_told_of_the_wish_that_took_the_cash_over_is_not_count
     assert reversals(row) == [(1, "abandoned", "ACCEPTED")]
     assert told(house, "Y")["self_payment"] == STANDS
     assert code_of(refund(house, "Y", 10000)) == "refund_exceeds_due"
-    books_hold(house)
+    sound(house)
 
 
 def test_a_refund_that_is_told_of_two_wishes_of_a_chain_is_one(house: House) -> None:
@@ -163,7 +163,7 @@ def test_a_refund_that_is_told_of_two_wishes_of_a_chain_is_one(house: House) -> 
     assert code_of(refund(house, "Y", 4001, "F-2")) == "refund_exceeds_due"
     assert code_of(refund(house, "Y", 4000, "F-2")) == ""
     assert told(house, "X")["bill"]["square"]
-    books_hold(house)
+    sound(house)
 
 
 def test_a_refund_for_a_reversal_alone_is_refused(house: House) -> None:
@@ -198,7 +198,7 @@ def test_cash_told_of_a_cancel_is_stored_on_what_it_cancels(house: House) -> Non
     assert (told(house, "C")["verdict"], told(house, "X")["verdict"]) == ("succeeded", "cancelled")
     # Nothing is settled any more and the cash is there: it is the payment.
     assert told(house, "X")["self_payment"] == STANDS
-    books_hold(house)
+    sound(house)
 
 
 def test_cash_told_of_a_question_is_refused(house: House) -> None:
@@ -223,7 +223,7 @@ def test_two_parts_of_a_bill_keep_their_money_apart(house: House) -> None:
     abandon(house, "B", 5000)
     assert told(house, "B")["bill"]["square"]
     assert accounts(house) == {"receivable:basic_fund": 8000, "counter_cash": 7000, "fees": 15000}
-    books_hold(house)
+    sound(house)
 
 
 def test_a_second_currency_on_a_bill_is_refused(house: House) -> None:
@@ -268,7 +268,7 @@ def test_a_refund_that_became_too_much_is_short_and_says_so(house: House) -> Non
     bill = Bill.objects.get()
     assert (bill.cash_short_minor, bill.refund_due_minor, bill.unsquare_since) == (8000, 0, None)
     assert not told(house, "Y")["bill"]["square"]
-    books_hold(house)
+    sound(house)
 
 
 @pytest.mark.parametrize(("said", "state"), [(REFUSAL, "REJECTED"), (SILENCE, "REJECTED")])
@@ -283,7 +283,7 @@ def test_cash_taken_before_a_refusal_is_the_payment(house: House, said: Said, st
     answer = told(house, "X")
     assert (answer["state"], answer["verdict"], answer["self_payment"]) == (state, "rejected", STANDS)
     assert answer["bill"]["square"]
-    books_hold(house)
+    sound(house)
 
 
 def test_a_deposit_stays_until_its_bill_is_at_rest(house: House) -> None:
@@ -294,7 +294,7 @@ def test_a_deposit_stays_until_its_bill_is_at_rest(house: House) -> None:
     with insurer(house, query=found(), reverse=reversed_()):
         turns(house)
     assert accounts(house) == {"counter_cash": 15000, "patient_deposits": 5000, "fees": 10000}
-    books_hold(house)
+    sound(house)
 
 
 def test_two_insurers_share_one_cash_book_per_bill(house: House) -> None:
@@ -307,5 +307,5 @@ def test_two_insurers_share_one_cash_book_per_bill(house: House) -> None:
     abandon(house, "Y", receipt_no="R-2")
     assert other.pk != house.interface.pk
     assert told(house, "Y")["self_payment"] == {"state": "REFUND_DUE", "amount_minor": 20000, "refund_due_minor": 10000}
-    books_hold(house)
+    sound(house)
     assert IdempotencyKey.objects.count() == 4

@@ -20,7 +20,6 @@ from tests.exchange.doubting import (
     abandon,
     act,
     armed,
-    books_hold,
     can,
     clock_on,
     code_of,
@@ -32,6 +31,7 @@ from tests.exchange.doubting import (
     reversals,
     reversed_,
     said_of,
+    sound,
     told,
     turn,
     turns,
@@ -64,7 +64,7 @@ def test_a_late_success_of_a_wish_that_was_given_up_is_reversed(house: House) ->
     assert reversals(row) == [(1, "abandoned", "ACCEPTED")]
     assert told(house, "W")["verdict"] == "reversed"
     assert told(house, "W")["self_payment"]["state"] == "STANDS"
-    books_hold(house)
+    sound(house)
 
 
 def test_a_late_success_of_a_wish_that_was_not_given_up_is_a_success(house: House) -> None:
@@ -74,7 +74,7 @@ def test_a_late_success_of_a_wish_that_was_not_given_up_is_a_success(house: Hous
         turns(house)
     assert (fresh(row).state, reversals(row)) == ("SUCCEEDED", [])
     assert said_of(row) == [("DEADLINE_PASSED", "no_outcome"), ("CALL_OUTCOME", "DONE")]
-    books_hold(house)
+    sound(house)
 
 
 def test_a_late_refusal_ends_the_doubt_and_the_cash_stands(house: House) -> None:
@@ -90,7 +90,7 @@ def test_a_late_refusal_ends_the_doubt_and_the_cash_stands(house: House) -> None
         "STANDS",
         True,
     )
-    books_hold(house)
+    sound(house)
 
 
 def held_for_undone(house: House, they: Insurer, his_no: str, said: Said) -> tuple[Transaction, list[Outcome]]:
@@ -215,7 +215,7 @@ def test_a_disowned_success_whose_reversal_names_nothing_is_over_all_the_same(ho
         turns(house)
     assert they.heard == ["settle", "reverse", "reverse"]
     assert (fresh(row).state, reversals(row)) == ("REVERSED", [(1, "disowned", "ACCEPTED")])
-    books_hold(house)
+    sound(house)
 
 
 def test_of_two_answers_about_one_wish_in_a_batch_the_second_is_read_in_the_light_of_the_first(house: House) -> None:

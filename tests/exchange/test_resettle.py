@@ -17,7 +17,6 @@ from tests.exchange.doubting import (
     Said,
     abandon,
     accounts,
-    books_hold,
     can,
     cancelled,
     clock_on,
@@ -27,6 +26,7 @@ from tests.exchange.doubting import (
     jobs,
     reversed_,
     settled,
+    sound,
     told,
     turn,
     turns,
@@ -61,7 +61,7 @@ def test_the_rest_is_settled_once_the_old_settlement_is_cancelled(house: House) 
     assert answer["cash_difference_minor"] == 0
     assert told(house, "X")["reason"]["code"] == "cancelled_by"
     assert accounts(house) == {"receivable:basic_fund": 4000, "counter_cash": 2000, "fees": 6000}
-    books_hold(house)
+    sound(house)
 
 
 def test_the_difference_of_the_patients_share_is_told(house: House) -> None:
@@ -84,7 +84,7 @@ def test_a_refused_cancel_rejects_the_rest_and_the_old_one_stands(house: House) 
     assert answer["reason"]["insurer_text"] == "未参保"
     assert (told(house, "X")["verdict"], told(house, "R")["verdict"]) == ("succeeded", "rejected")
     assert jobs(rest) == []
-    books_hold(house)
+    sound(house)
     assert resettle(house, "R-2")[0].state == "RECEIVED", "it may be tried again"
 
 
@@ -110,13 +110,13 @@ def test_cancelled_and_the_rest_not_settled_says_so(
     assert (told(house, "X")["verdict"], told(house, "R")["verdict"]) == ("cancelled", "succeeded")
     watched = Job.objects.filter(subject_id=rest.pk, kind="exchange.watch").exists()
     assert watched is (why == "not_found_after_quiet"), "what was only not found is looked after"
-    books_hold(house)
+    sound(house)
     # The way on that the reason names.
     (anew,) = received(draft(house, "Y", replaces="R~2", visit_no="V-X", total_minor=6000))
     with insurer(house):
         turns(house)
     assert fresh(anew).state == "SUCCEEDED"
-    books_hold(house)
+    sound(house)
 
 
 def test_a_rest_in_doubt_that_is_paid_in_cash_is_reversed_and_the_cash_stands(house: House) -> None:
@@ -140,7 +140,7 @@ def test_a_rest_in_doubt_that_is_paid_in_cash_is_reversed_and_the_cash_stands(ho
     assert (answer["verdict"], answer["reason"]["code"]) == ("reversed", "cancelled_rest_open")
     assert answer["self_payment"] == {"state": "STANDS", "amount_minor": 6000, "refund_due_minor": 0}
     assert answer["bill"]["square"]
-    books_hold(house)
+    sound(house)
 
 
 def test_a_rest_that_is_given_up_while_its_cancel_is_under_way_is_never_sent(house: House) -> None:
@@ -162,7 +162,7 @@ def test_a_rest_that_is_given_up_while_its_cancel_is_under_way_is_never_sent(hou
     assert answer["self_payment"] == {"state": "STANDS", "amount_minor": 6000, "refund_due_minor": 0}
     assert answer["bill"]["square"]
     assert jobs(rest) == []
-    books_hold(house)
+    sound(house)
 
 
 def test_a_rest_that_is_given_up_and_a_cancel_that_is_refused_leave_the_old_one_and_a_refund(house: House) -> None:
@@ -176,7 +176,7 @@ def test_a_rest_that_is_given_up_and_a_cancel_that_is_refused_leave_the_old_one_
     assert answer["self_payment"] == {"state": "REFUND_DUE", "amount_minor": 6000, "refund_due_minor": 4000}
     assert told(house, "X")["verdict"] == "succeeded"
     assert fresh(rest).state == "NOT_SENT"
-    books_hold(house)
+    sound(house)
 
 
 def test_between_the_halves_the_bill_takes_no_other_wish(house: House) -> None:

@@ -14,7 +14,6 @@ from tests.exchange.doubting import (
     STANDS,
     abandon,
     accounts,
-    books_hold,
     cash_of,
     code_of,
     found,
@@ -23,6 +22,7 @@ from tests.exchange.doubting import (
     jobs,
     refund,
     settled,
+    sound,
     told,
     turn,
     turns,
@@ -43,7 +43,7 @@ def test_a_tombstone_is_unsent_given_up_and_paid(house: House) -> None:
         STANDS,
         "cash_without_wish",
     )
-    books_hold(house)
+    sound(house)
     assert code_of(abandon(house, "T", key="again")) == ""
     assert cash_of(house) == (10000, 0)
 
@@ -60,7 +60,7 @@ def test_the_late_wish_fills_its_tombstone_and_is_not_sent(house: House, place: 
     answer = told(house, "T")
     assert (answer["verdict"], answer["bill"]["square"]) == ("not_sent", False), "100 were paid of 120"
     assert accounts(house) == {"counter_cash": 10000, "fees": 10000}
-    books_hold(house)
+    sound(house)
     (again,) = receive(late)
     assert (again.transaction_id, again.replayed) == (row.pk, True)
     (other,) = receive(draft(house, "T", note="other", idempotency_key="k", **PLACE))
@@ -77,7 +77,7 @@ def test_what_was_given_back_moves_with_the_cash_of_a_tombstone(house: House) ->
     assert (bill.collected_minor, bill.refunded_minor, bill.refund_due_minor) == (10000, 4000, 0)
     assert told(house, "T")["self_payment"]["state"] == "REFUNDED"
     assert accounts(house) == {"counter_cash": 6000, "fees": 6000}
-    books_hold(house)
+    sound(house)
 
 
 def test_cash_that_moves_is_booked_where_the_bill_has_its_cash(house: House) -> None:
@@ -92,7 +92,7 @@ def test_cash_that_moves_is_booked_where_the_bill_has_its_cash(house: House) -> 
     assert accounts(house) == {"counter_cash": 20000, "fees": 20000}
     own_book = trial_balance(organisations=EVERYTHING, insurer_organisation_id=house.hospital.pk)
     assert {line.balance_minor for line in own_book} == {0}
-    books_hold(house)
+    sound(house)
 
 
 def test_a_wish_that_replaces_a_tombstone_takes_over_its_cash(house: House) -> None:
@@ -107,12 +107,12 @@ def test_a_wish_that_replaces_a_tombstone_takes_over_its_cash(house: House) -> N
         assert told(house, his_no)["self_payment"] == due
     assert code_of(refund(house, "Y", 8000)) == ""
     assert accounts(house) == {"receivable:basic_fund": 8000, "counter_cash": 2000, "fees": 10000}
-    books_hold(house)
+    sound(house)
     assert Evidence.objects.filter(says="replaced").count() == 1
     # The wish that the tombstone stands for comes at last, for whatever visit: its cash stays where it went.
     receive(draft(house, "T", visit_no="V-OTHER"))
     assert Transaction.objects.get(his_no="T").bill_id == row.bill_id
-    books_hold(house)
+    sound(house)
 
 
 def test_a_tombstone_is_replaced_once(house: House) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -137,7 +138,7 @@ def test_the_verdict_of_a_fee(state: str, abandoned: bool, told: str, word: str)
     assert Place(state, abandoned, told).word("MOVES") == word
 
 
-def body(reason_code: str = "", **values: object) -> dict[str, object]:
+def body(reason_code: str = "", **values: Any) -> dict[str, Any]:
     row = Transaction(his_no="W", operation="settle", operation_class="MOVES", reason_code=reason_code, **values)
     return verdict_body(row, interface_code="I", insurer_code="C", msgid="MS1", cash=CashView())
 
@@ -146,14 +147,20 @@ def test_plain_success_has_no_reason_and_a_disowned_one_says_why() -> None:
     assert body(state="SUCCEEDED")["reason"] is None
     disowned = body("disown_in_progress", state="REVERSING", told="succeeded")
     assert (disowned["verdict"], disowned["state"]) == ("succeeded", "REVERSING")
-    assert disowned["reason"]["code"] == "disown_in_progress"  # type: ignore[index]
+    assert disowned["reason"]["code"] == "disown_in_progress"
 
 
 def test_cash_that_differs_from_what_the_patient_was_told_is_a_warning() -> None:
-    parts = {"total_minor": 10000, "fund_minor": 8000, "account_minor": 0, "hospital_minor": 0, "cash_minor": 2000}
+    parts: dict[str, Any] = {
+        "total_minor": 10000,
+        "fund_minor": 8000,
+        "account_minor": 0,
+        "hospital_minor": 0,
+        "cash_minor": 2000,
+    }
     for expected, warning in ((None, None), (2000, None), (1999, "cash_differs")):
         amounts = body(state="SUCCEEDED", expect_cash_minor=expected, **parts)["amounts"]
-        assert amounts["warning"] == warning  # type: ignore[index]
+        assert amounts["warning"] == warning
 
 
 def test_every_reason_has_words_in_both_languages() -> None:
