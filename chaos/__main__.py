@@ -31,7 +31,7 @@ FORMS: dict[str, dict[str, Any]] = {
         **{"postgres_kills": [0.5], "quiet_seconds": 17.0},
     },
     "long": {
-        **{"tills": 160, "visits_per_second": 14.0, "blow_seconds": 8.0},
+        **{"tills": 224, "visits_per_second": 12.0, "blow_seconds": 8.0},
         **{"postgres_kills": [0.33, 0.66], "quiet_seconds": 65.0},
     },
 }

@@ -24,7 +24,7 @@ from deploy.local.servers import new_keys
 from deploy.local.stack import ControlRefused, Shape, Stack
 
 TURN_SECONDS = 0.1
-PROGRESS_SECONDS = 5.0
+PROGRESS_SECONDS = 10.0
 SNAPSHOT_SECONDS = 5.0
 # Patience of the last visits once no new one begins.
 LAST_VISITS_SECONDS = 180.0
