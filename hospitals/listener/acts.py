@@ -49,6 +49,8 @@ class AbandonRequest(serializers.Serializer[Any]):
     collected_at = Moment(required=False, allow_null=True, help_text="Default: now.")
     tender = optional_text(40)
     receipt_no = optional_identifier(64)
+    operator_no = optional_text(40)
+    shift_no = optional_text(40)
     visit_no = Identifier(
         form=VISIT_NO, says=VISIT_NO_SAYS, max_length=64, required=False, allow_null=True, allow_blank=True
     )
@@ -77,6 +79,8 @@ class RefundedRequest(serializers.Serializer[Any]):
     tender = optional_text(40)
     original_tender_ref = optional_text(100)
     red_receipt_no = optional_text(100)
+    operator_no = optional_text(40)
+    shift_no = optional_text(40)
 
 
 class ServiceCancelledRequest(serializers.Serializer[Any]):

@@ -33,6 +33,7 @@ from hospitals.listener.waiters import waiters
 
 RETRY_AFTER_SECONDS = 2
 LARGE_BYTES = 65_536
+METHODS = ("GET", "POST", "PUT")
 BEARER = re.compile(r"Bearer +(\S+)", re.IGNORECASE)
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
 # `~` is ours: the second half of a resettle.
@@ -87,7 +88,7 @@ class ListenerView(APIView):
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         method = getattr(self, (request.method or "").lower(), None)
         try:
-            if request.method not in ("GET", "POST") or method is None:
+            if request.method not in METHODS or method is None:
                 return self._not_allowed(request)
             holder = await _holder(request)
             values = {name: _decoded(value) for name, value in kwargs.items()}
@@ -103,7 +104,7 @@ class ListenerView(APIView):
 
     def _not_allowed(self, request: HttpRequest) -> HttpResponse:
         response = problem_json(MethodNotAllowed(method=request.method), trace_id=trace_of(request))
-        response["Allow"] = ", ".join(name for name in ("GET", "POST") if hasattr(self, name.lower()))
+        response["Allow"] = ", ".join(name for name in METHODS if hasattr(self, name.lower()))
         return response
 
 

@@ -110,6 +110,8 @@ keys: Batcher[tuple[str, datetime], KeyHolder] = Batcher("client-keys", _check)
 intake: Batcher[WishDraft, Received] = Batcher("intake", _receive)
 answers: Batcher[tuple[int, str], dict[str, Any]] = Batcher("answers", _answer)
 questions: Batcher[Question, dict[str, Any]] = Batcher("questions", _read)
+# A day's list takes seconds: nothing that a cashier waits for goes this way.
+desk: Batcher[Question, dict[str, Any]] = Batcher("desk", _read)
 acts: Batcher[ActDraft, tuple[Acted, dict[str, Any]]] = Batcher("acts", _act)
 
 

@@ -32,8 +32,8 @@ NUMBER_IN_PATH = re.compile(NUMBER)
 NUMBER_LIMIT = 64
 
 
-def number_parameter(name: str, description: str) -> OpenApiParameter:
-    form = {"type": "string", "minLength": 1, "maxLength": NUMBER_LIMIT}
+def number_parameter(name: str, description: str, limit: int = NUMBER_LIMIT) -> OpenApiParameter:
+    form = {"type": "string", "minLength": 1, "maxLength": limit}
     return OpenApiParameter(name, form, OpenApiParameter.PATH, description=description)
 
 

@@ -11,7 +11,10 @@ from django.http import HttpRequest, HttpResponse
 from drf_spectacular.generators import SchemaGenerator
 
 from core.problems import MethodNotAllowed, problem_json
+from hospitals.listener.desk_shapes import TENDERS_LIMIT
 from hospitals.listener.shapes import ITEMS_LIMIT
+
+LISTS = (("TransactionRequest", "items", ITEMS_LIMIT), ("ShiftCloseRequest", "totals", TENDERS_LIMIT))
 
 
 @cache
@@ -23,7 +26,8 @@ def document() -> str:
     schema: dict[str, Any] = SchemaGenerator(patterns=patterns).get_schema(request=None, public=True)
     schema["paths"] = {f"/api/his/v1{path}": operations for path, operations in schema["paths"].items()}
     # What the generator does not read from a serializer with `many`.
-    schema["components"]["schemas"]["TransactionRequest"]["properties"]["items"]["maxItems"] = ITEMS_LIMIT
+    for name, member, limit in LISTS:
+        schema["components"]["schemas"][name]["properties"][member]["maxItems"] = limit
     schema["components"]["securitySchemes"] = {"clientKey": {"type": "http", "scheme": "bearer"}}
     schema["security"] = [{"clientKey": []}]
     return json.dumps(schema, ensure_ascii=False)

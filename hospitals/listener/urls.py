@@ -4,6 +4,7 @@ from django.urls import path
 
 from hospitals.listener.acts import Abandon, Acknowledge, Disown, Refunded, ServiceCancelled
 from hospitals.listener.api import OneTransaction, Transactions
+from hospitals.listener.desk import CloseShift
 from hospitals.listener.reads import Abnormal, BillOfVisit, Lanes, Messages, OneBill
 from hospitals.listener.schema import schema_document
 
@@ -19,6 +20,7 @@ urlpatterns = [
     path("bills/<str:visit_no>", BillOfVisit.as_view()),
     path("bills/<str:visit_no>/", BillOfVisit.as_view(), name="bill-without-number"),
     path("bills/<str:visit_no>/<str:bill_no>", OneBill.as_view()),
+    path("shifts/<str:shift_no>/close", CloseShift.as_view()),
     path("abnormal", Abnormal.as_view()),
     path("lanes", Lanes.as_view()),
     path("openapi.json", schema_document),

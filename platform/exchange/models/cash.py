@@ -24,6 +24,11 @@ class SelfPayment(models.Model):
     by = models.TextField()
 
     class Meta:
+        indexes = [
+            models.Index(
+                fields=["organisation_id", "shift_no"], condition=~models.Q(shift_no=""), name="cash_of_a_shift"
+            )
+        ]
         constraints = [
             models.CheckConstraint(condition=models.Q(amount_minor__gt=0), name="a_self_payment_is_positive"),
             models.UniqueConstraint(
@@ -60,6 +65,11 @@ class Refund(models.Model):
     by = models.TextField()
 
     class Meta:
+        indexes = [
+            models.Index(
+                fields=["organisation_id", "shift_no"], condition=~models.Q(shift_no=""), name="refunds_of_a_shift"
+            )
+        ]
         constraints = [
             models.CheckConstraint(condition=models.Q(amount_minor__gt=0), name="a_refund_is_positive"),
             models.UniqueConstraint(fields=["transaction", "refund_no"], name="one_refund_per_number"),

@@ -87,6 +87,7 @@ class DayList(models.Model):
     signed_by = models.TextField(default="", blank=True)
     second_by = models.TextField(default="", blank=True, help_text="The second name that replaces a signed list.")
     signed_at = models.DateTimeField(null=True)
+    as_of = models.DateTimeField(null=True, help_text="What was settled later is not held against this list.")
     received_at = models.DateTimeField()
     by = models.TextField()
 

@@ -117,6 +117,9 @@ class Transaction(TransactionFlow):
                 ),
                 name="transactions_unacknowledged",
             ),
+            models.Index(
+                fields=["organisation", "shift_no"], condition=~models.Q(shift_no=""), name="transactions_of_a_shift"
+            ),
             models.Index(fields=["of"], condition=models.Q(of__isnull=False), name="cancels_of_a_transaction"),
         ]
 

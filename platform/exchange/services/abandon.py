@@ -159,6 +159,8 @@ def _cash_in(holder: Transaction, named: Transaction, locked: Locked, draft: Cas
         collected_at=told.get("collected_at") or now,
         tender=told.get("tender") or "",
         receipt_no=told.get("receipt_no") or "",
+        operator_no=told.get("operator_no") or named.operator_no,
+        shift_no=told.get("shift_no") or named.shift_no,
         told_at=now,
         by=draft.by,
     )

@@ -59,6 +59,8 @@ def refunded(row: Transaction, locked: Locked, draft: CashTold, now: datetime) -
         tender=told.get("tender") or "",
         original_tender_ref=told.get("original_tender_ref") or "",
         red_receipt_no=told.get("red_receipt_no") or "",
+        operator_no=told.get("operator_no") or row.operator_no,
+        shift_no=told.get("shift_no") or row.shift_no,
         told_at=now,
         by=draft.by,
     )

@@ -86,6 +86,7 @@ def ask_generated(
         ("bills_read", {404}),
         ("bills_read_of_visit", {404}),
         ("abnormal_list", {200, 422}),
+        ("shifts_close", {200, 400, 422}),
     ],
 )
 def test_answers_to_generated_requests_are_as_documented(
@@ -137,6 +138,7 @@ def test_it_names_every_operation_and_answer(document: dict[str, Any]) -> None:
             ],
             "200 400 401 403 404 405 408 409 413 415 422 500 503",
         ),
+        ("/api/his/v1/shifts/{shift_no}/close", "post"): "200 400 401 403 404 405 408 409 413 415 422 500 503",
         ("/api/his/v1/abnormal", "get"): "200 401 403 405 408 413 422 500 503",
         ("/api/his/v1/lanes", "get"): "200 401 403 405 408 413 500 503",
     }
