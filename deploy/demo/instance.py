@@ -102,6 +102,18 @@ class Instance:
             self._supervisor.start(self._sandbox(insurer))
         self._supervisor.start(self._process("workers", "manage.py", "workers", "--concurrency", "2"))
         self._supervisor.start(self._process("sweeper", "manage.py", "sweeper"))
+        beat = (
+            "-m",
+            "celery",
+            "--app",
+            "config",
+            "beat",
+            "--loglevel",
+            "WARNING",
+            "--scheduler",
+            "celery.beat:Scheduler",
+        )
+        self._supervisor.start(self._process("beat", *beat))
         for port in self.listener_ports:
             self._supervisor.start(self._listener(port))
         self._supervisor.confirm(_LIVED_SECONDS)

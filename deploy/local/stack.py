@@ -49,6 +49,7 @@ class Shape:
     workers: int = 1
     concurrency: int = 2
     sweeper: bool = True
+    beat: bool = False
     broker: bool = True
     own_postgres: bool = False
     durable: bool = False
@@ -57,7 +58,7 @@ class Shape:
 
 
 class Stack:
-    """A running platform. Process names: postgres (own only), valkey, sandbox-a, listener-1, workers-1, sweeper.
+    """A running platform. Process names: postgres (own only), valkey, sandbox-a, listener-1, workers-1, sweeper, beat.
 
     `environment` is what its processes inherit: keys, the kind of installation, and where a server that is not its own
     is found.
@@ -93,6 +94,8 @@ class Stack:
             self._start(self._workers(f"workers-{number}"))
         if self.shape.sweeper:
             self._start(self._sweeper())
+        if self.shape.beat:
+            self._start(self._beat())
         for running in self.processes.values():
             self.supervisor.wait_until_ready(running)
 
@@ -158,6 +161,9 @@ class Stack:
 
     def _sweeper(self) -> Command:
         return self._command("sweeper", "manage.py", "sweeper", ready=lambda: self.connections("sweeper") > 0)
+
+    def _beat(self) -> Command:
+        return self._command("beat", "-m", "celery", "--app", "config", "beat", "--scheduler", "celery.beat:Scheduler")
 
     def _command(self, name: str, *arguments: str, ready: Callable[[], bool] | None = None) -> Command:
         return Command(

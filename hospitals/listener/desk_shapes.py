@@ -7,9 +7,21 @@ from typing import Any
 from rest_framework import serializers
 
 from core.money import EXPONENTS, LARGEST_MINOR
-from hospitals.listener.shapes import Choice, MinorField, text
+from exchange.days import DayCaseKind
+from hospitals.listener.shapes import (
+    NAMED,
+    Choice,
+    Identifier,
+    MinorField,
+    Moment,
+    optional_identifier,
+    optional_text,
+    text,
+)
 
 TENDERS_LIMIT = 50
+DAY_ROWS_LIMIT = 20_000
+SHARES_LIMIT = 20
 
 
 class BalanceField(MinorField):
@@ -105,6 +117,114 @@ class ShiftAnswer(serializers.Serializer[Any]):
     tenders = TenderShape(many=True)
     told_minor = BalanceField()
     difference_minor = BalanceField()
+
+
+class ListedShare(serializers.Serializer[Any]):
+    payer = text(40)
+    amount_minor = MinorField()
+
+
+def _optional_minor() -> MinorField:
+    return MinorField(required=False, allow_null=True)
+
+
+class ListedFee(serializers.Serializer[Any]):
+    """A fee that the hospital has booked as settled. What is left out is not compared."""
+
+    his_no = Identifier(form=NAMED, says="must be a his_no of an earlier request", max_length=67)
+    visit_no = optional_identifier(64)
+    bill_no = optional_identifier(64)
+    total_minor = MinorField(min_value=1)
+    fund_minor = _optional_minor()
+    account_minor = _optional_minor()
+    hospital_minor = _optional_minor()
+    cash_minor = _optional_minor()
+    currency = Choice(choices=sorted(EXPONENTS), required=False, allow_null=True)
+    shares = ListedShare(many=True, required=False, allow_null=True, max_length=SHARES_LIMIT)  # type: ignore[call-arg]
+    tender = optional_text(40)
+    operator_no = optional_text(40)
+    shift_no = optional_text(40)
+
+
+class DayListRequest(serializers.Serializer[Any]):
+    """The hospital's own list of a business day: what it has booked as settled."""
+
+    rows = ListedFee(many=True, max_length=DAY_ROWS_LIMIT)  # type: ignore[call-arg]
+    signed_by = optional_identifier(80)
+    second_by = optional_identifier(80)
+    as_of = Moment(required=False, allow_null=True, help_text="What was settled later is not missed. Default: now.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs.get("second_by") and not attrs.get("signed_by"):
+            raise serializers.ValidationError({"signed_by": "is needed beside second_by"})
+        return attrs
+
+
+class DayListShape(serializers.Serializer[Any]):
+    version = serializers.IntegerField()
+    rows = serializers.IntegerField()
+    received_at = serializers.DateTimeField()
+    as_of = serializers.DateTimeField()
+    signed_by = serializers.CharField(allow_null=True)
+    second_by = serializers.CharField(allow_null=True)
+    signed_at = serializers.DateTimeField(allow_null=True)
+
+
+class DaySumsShape(serializers.Serializer[Any]):
+    """A part that one row leaves out is null."""
+
+    currency = serializers.CharField()
+    count = serializers.IntegerField()
+    total_minor = MinorField(allow_null=True)
+    fund_minor = MinorField(allow_null=True)
+    account_minor = MinorField(allow_null=True)
+    hospital_minor = MinorField(allow_null=True)
+    cash_minor = MinorField(allow_null=True)
+
+
+class DayInsurerShape(serializers.Serializer[Any]):
+    insurer = serializers.CharField()
+    interface = serializers.CharField()
+    file = serializers.CharField(help_text="`not_received` until insurers' files are read.")
+    ours = DaySumsShape(many=True)
+
+
+class DayCaseShape(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(choices=[str(one) for one in DayCaseKind])
+    his_no = serializers.CharField()
+    opened_at = serializers.DateTimeField()
+    insurer = serializers.CharField(help_text="`not_received` until insurers' files are read.")
+    ours = serializers.DictField(allow_null=True)
+    theirs = serializers.DictField(allow_null=True)
+    details = serializers.DictField()
+
+
+class UnresolvedShape(serializers.Serializer[Any]):
+    his_no = serializers.CharField()
+    operation = serializers.CharField()
+    state = serializers.CharField()
+    total_minor = MinorField(allow_null=True)
+    received_at = serializers.DateTimeField()
+    insurer = serializers.CharField(allow_null=True)
+    can_be_queried = serializers.BooleanField()
+
+
+class DayAnswer(serializers.Serializer[Any]):
+    """A business day: the hospital's list against ours, and against the insurers' files once they are read."""
+
+    business_date = serializers.DateField()
+    time_zone = serializers.CharField()
+    list = DayListShape(allow_null=True, help_text="The latest one; null: none was sent.")
+    insurer = serializers.CharField(help_text="`not_received` until insurers' files are read.")
+    ours = DaySumsShape(many=True)
+    theirs = DaySumsShape(many=True)
+    insurers = DayInsurerShape(many=True)
+    cases_open = serializers.IntegerField()
+    cases_closed = serializers.IntegerField()
+    cases = DayCaseShape(many=True, help_text="Open ones, at most 1,000.")
+    unresolved_count = serializers.IntegerField(help_text="Up to that day and not ended; counted to 1,001.")
+    unresolved = UnresolvedShape(many=True)
+    agrees = serializers.BooleanField()
 
 
 def in_order_of(shape: Any, answer: Any) -> Any:

@@ -26,6 +26,7 @@ from core.problems import as_problem, problem_json
 
 logger = logging.getLogger(__name__)
 PREFIX = "/api/his/"
+DAYS = f"{PREFIX}v1/days/"
 
 
 class BodyTooLarge(Problem):
@@ -134,7 +135,7 @@ def _trace_id(scope: Any) -> str:
 
 async def _body(scope: Any, receive: Any) -> bytes:
     """The whole body. Raises BodyTooLarge, BodyTooSlow, _ClientGone."""
-    limit = settings.REQUEST_LIMIT_BYTES
+    limit = settings.DAY_LIST_LIMIT_BYTES if scope["path"].startswith(DAYS) else settings.REQUEST_LIMIT_BYTES
     for name, value in scope["headers"]:
         if name == b"content-length" and (not value.isdigit() or int(value) > limit):
             raise BodyTooLarge(limit_bytes=limit)

@@ -11,10 +11,15 @@ from django.http import HttpRequest, HttpResponse
 from drf_spectacular.generators import SchemaGenerator
 
 from core.problems import MethodNotAllowed, problem_json
-from hospitals.listener.desk_shapes import TENDERS_LIMIT
+from hospitals.listener.desk_shapes import DAY_ROWS_LIMIT, SHARES_LIMIT, TENDERS_LIMIT
 from hospitals.listener.shapes import ITEMS_LIMIT
 
-LISTS = (("TransactionRequest", "items", ITEMS_LIMIT), ("ShiftCloseRequest", "totals", TENDERS_LIMIT))
+LISTS = (
+    ("TransactionRequest", "items", ITEMS_LIMIT),
+    ("ShiftCloseRequest", "totals", TENDERS_LIMIT),
+    ("DayListRequest", "rows", DAY_ROWS_LIMIT),
+    ("ListedFee", "shares", SHARES_LIMIT),
+)
 
 
 @cache

@@ -4,9 +4,10 @@ from django.urls import path
 
 from hospitals.listener.acts import Abandon, Acknowledge, Disown, Refunded, ServiceCancelled
 from hospitals.listener.api import OneTransaction, Transactions
-from hospitals.listener.desk import CloseShift
+from hospitals.listener.desk import CloseShift, Day, ListOfDay
 from hospitals.listener.reads import Abnormal, BillOfVisit, Lanes, Messages, OneBill
 from hospitals.listener.schema import schema_document
+from hospitals.listener.slip import SlipOfTransaction
 
 urlpatterns = [
     path("transactions", Transactions.as_view()),
@@ -17,9 +18,12 @@ urlpatterns = [
     path("transactions/<str:his_no>/refunded", Refunded.as_view()),
     path("transactions/<str:his_no>/service-cancelled", ServiceCancelled.as_view()),
     path("transactions/<str:his_no>/messages", Messages.as_view()),
+    path("transactions/<str:his_no>/slip", SlipOfTransaction.as_view()),
     path("bills/<str:visit_no>", BillOfVisit.as_view()),
     path("bills/<str:visit_no>/", BillOfVisit.as_view(), name="bill-without-number"),
     path("bills/<str:visit_no>/<str:bill_no>", OneBill.as_view()),
+    path("days/<str:business_date>", Day.as_view()),
+    path("days/<str:business_date>/list", ListOfDay.as_view()),
     path("shifts/<str:shift_no>/close", CloseShift.as_view()),
     path("abnormal", Abnormal.as_view()),
     path("lanes", Lanes.as_view()),

@@ -56,3 +56,8 @@ def organisation_by_code(*, code: str) -> Organisation | None:
 def user_by_username(*, username: str) -> User | None:
     """The person who signs in with this name, if this database transaction sees him."""
     return User.objects.filter(username=username).first()
+
+
+def organisation_time_zone(organisation_id: int) -> str:
+    """The IANA name of the zone by whose calendar this organisation counts its days."""
+    return Organisation.objects.values_list("time_zone", flat=True).get(pk=organisation_id)

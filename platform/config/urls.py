@@ -6,6 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, URLResolver, include, path
 
+from exchange.pages import slip
 from hospitals.portal import site as hospital_site
 
 
@@ -19,5 +20,6 @@ PORTALS: list[URLPattern | URLResolver] = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("hospital/", hospital_site.urls),
 ]
-PROFILES = {"edge": EDGE, "core": PORTALS, "public": [], "all": [*EDGE, *PORTALS]}
+PUBLIC: list[URLPattern | URLResolver] = [path("s/<str:token>", slip)]
+PROFILES = {"edge": EDGE, "core": PORTALS, "public": PUBLIC, "all": [*EDGE, *PORTALS, *PUBLIC]}
 urlpatterns = [path("healthz", healthz), *PROFILES[settings.PROFILE]]

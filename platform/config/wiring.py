@@ -1,5 +1,7 @@
 """The table that ties work to code: job kind -> handler, chore -> service. Read this first to see what happens when."""
 
+from config.settings.exchange import ABNORMAL_CHECK
+
 HANDLERS = {
     "exchange.locate": "exchange.handlers.LocateHandler",
     "exchange.send": "exchange.handlers.SendHandler",
@@ -8,7 +10,11 @@ HANDLERS = {
     "exchange.watch": "exchange.handlers.WatchHandler",
 }
 # (every so many seconds, service called with `now`, its other arguments); done by each sweeper.
+# The abnormal check is beat's too (config/settings/celery.py): here it needs no broker.
 CHORES: list[tuple[float, str, dict[str, object]]] = [
     (60.0, "accounts.services.audit_seal", {}),
     (60.0, "ledger.services.holds_expire", {"by": "sweeper"}),
+    (ABNORMAL_CHECK["every_seconds"], "exchange.services.monitor.abnormal_check", {"limit": ABNORMAL_CHECK["limit"]}),
+    (600.0, "exchange.services.days.days_review", {}),
+    (300.0, "journal.services.jobs_parked_tell", {"longer_than_seconds": ABNORMAL_CHECK["parked_seconds"]}),
 ]

@@ -26,6 +26,10 @@ GROUPS_SECONDS = 5.0  # A lane that moves to another group is hinted there after
 TASK = "journal.tasks.drain"
 
 
+# Periodic checks that beat asks for: whichever worker is free does them.
+CHECKS_QUEUE = "checks"
+
+
 def queue_of(group_code: str) -> str:
     return f"group.{group_code}"
 

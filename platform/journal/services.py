@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import connection, transaction
+from django.db.models import Count, Min
 
 from core.bulk import rows_insert
 from core.errors import NotFound
@@ -16,6 +18,8 @@ from core.ids import uuid7
 from journal.handlers import FIRST_SEND, ClaimedJob, Disposition, Done, Later, Parked, Work
 from journal.hints import hint_publish
 from journal.models import Job, Lane, WorkerGroup
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,41 @@ def jobs_settle(dispositions: Sequence[Disposition], *, now: datetime, held: boo
                 "WHERE id = %s AND (%s OR lease_token = %s)",
                 [now, item.reason, item.job.id, held, item.job.lease_token],
             )
+
+
+RELEASE = """
+UPDATE journal_job SET parked_at = NULL, parked_reason = '', run_at = %s WHERE id IN (
+    SELECT id FROM journal_job WHERE subject_id = ANY (%s) AND kind = ANY (%s) AND parked_at < %s
+    FOR UPDATE SKIP LOCKED)
+RETURNING subject_id, lane_id
+"""
+
+
+def jobs_release(
+    *, subject_ids: Sequence[UUID], kinds: Sequence[str], parked_before: datetime, now: datetime
+) -> set[UUID]:
+    """Give these subjects' jobs that were parked before then back to their lanes, due at once; returns whose they are.
+
+    What somebody is just looking at is left alone: whoever holds the subjects' rows never waits here.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(RELEASE, [now, list(subject_ids), list(kinds), parked_before])
+        released = cursor.fetchall()
+    lanes = {lane_id for _, lane_id in released}
+    if lanes:
+        transaction.on_commit(lambda: hint_publish(lane_ids=lanes))
+    return {subject_id for subject_id, _ in released}
+
+
+def jobs_parked_tell(*, now: datetime, longer_than_seconds: float) -> int:
+    """Say in the log what has been parked for long, by kind; returns how many. A chore: nothing parked is forgotten."""
+    long_ago = now - timedelta(seconds=longer_than_seconds)
+    parked = Job.objects.filter(parked_at__lt=long_ago).values_list("kind").annotate(Count("pk"), Min("parked_at"))
+    count = 0
+    for kind, jobs, since in parked.order_by("kind"):
+        logger.warning("%d jobs of %s are parked, the oldest since %s", jobs, kind, since.isoformat())
+        count += jobs
+    return count
 
 
 def job_release(*, job_id: UUID, now: datetime) -> Job:

@@ -13,7 +13,8 @@ from core.row_security import seen_by
 from exchange.models import Transaction
 from exchange.services.acts import ActDraft, Acted, act_apply
 from exchange.services.receive import WishDraft
-from tests.exchange.house import REGION, SCHEME, House, draft, fresh, received
+from tests.exchange.house import REGION, SCHEME, House, draft, fresh, move_insurer, received, work_off
+from tests.exchange.peer import answering, peer
 from tests.roles import as_role
 
 
@@ -50,6 +51,15 @@ def cash_stands(house: House, his_no: str, *, paid_minor: int = 10000, **changes
     told: dict[str, Any] = {"self_paid_minor": paid_minor, "tender": "cash", "receipt_no": f"R-{his_no}"}
     assert say(house, his_no, "abandon", **told).problem is None
     return fresh(row)
+
+
+def settle_by_answering(house: House, *his_nos: str, **changes: Any) -> list[Transaction]:
+    """Fees of 100 yuan of which the insurer pays 80; returned as they are then."""
+    stored = received(*(wish(house, his_no, **changes) for his_no in his_nos))
+    with peer(answering()) as insurer:
+        move_insurer(house, insurer.base_url)
+        work_off(house)
+    return [fresh(one) for one in stored]
 
 
 LATER = timedelta(days=40)

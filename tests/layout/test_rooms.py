@@ -27,6 +27,7 @@ DOMAIN = {
     "core": {
         "bulk",
         "clock",
+        "content_policy",
         "crypto",
         "errors",
         "faults",
@@ -44,6 +45,7 @@ DOMAIN = {
         *(
             "bills",
             "breaker",
+            "days",
             "dialects",
             "doubt",
             "envelopes",
@@ -53,6 +55,7 @@ DOMAIN = {
             "masking",
             "messages",
             "notices",
+            "pages",
             "persons",
         ),
         *("reasons", "transport", "verdicts", "management"),

@@ -1,6 +1,7 @@
 """The broker carries hints only. If it vanished this second, the sweeper would go on with the work."""
 
 from config.settings import environment
+from config.settings.exchange import ABNORMAL_CHECK
 
 CELERY_BROKER_URL = environment.text("BROKER_URL")
 CELERY_TASK_IGNORE_RESULT = True
@@ -19,3 +20,12 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
+# Static: the table is read once when beat starts. Each of these is done by the sweeper too, so nothing depends on it.
+CELERY_BEAT_SCHEDULE = {
+    "abnormal-check": {
+        "task": "exchange.tasks.abnormal_check",
+        "schedule": ABNORMAL_CHECK["every_seconds"],
+        # One that waits longer than that is followed by the next one anyway.
+        "options": {"queue": "checks", "expires": ABNORMAL_CHECK["every_seconds"]},
+    }
+}

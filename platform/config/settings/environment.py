@@ -36,6 +36,15 @@ def number(name: str, default: float, *, at_least: float = 0) -> float:
     return value
 
 
+def address(name: str) -> str:
+    """An http or https address without query; empty when it is not set."""
+    value = os.environ.get(name, "")
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment):
+        raise ImproperlyConfigured(f"{name} is {value!r}: it must look like https://host or https://host/path.")
+    return value
+
+
 def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 

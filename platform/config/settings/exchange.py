@@ -1,5 +1,7 @@
 """Times and limits of job A. Seconds throughout. Demo and tests scale them; nothing else about the way differs."""
 
+from typing import Any
+
 from config.settings import environment
 from config.settings.security import ENVIRONMENT
 
@@ -25,6 +27,8 @@ ALLOWED_SKEW_SECONDS = environment.number(
 )
 ANSWER_LIMIT_BYTES = 2 * 1024 * 1024
 REQUEST_LIMIT_BYTES = 2 * 1024 * 1024
+# A hospital's list of a day is longer than any bill.
+DAY_LIST_LIMIT_BYTES = 8 * 1024 * 1024
 REQUEST_BODY_SECONDS = 10.0
 CLOCK_OFFSET_SECONDS = environment.number("MEDISETTLE_CLOCK_OFFSET", 0, at_least=float("-inf")) if _SCALED else 0.0
 BREAKER = {
@@ -45,6 +49,17 @@ LADDERS: dict[str, tuple[float, ...]] = {
     # Looks after what was reversed or is held for refused because it was not found.
     "watch": (5, 15, 60) if _SCALED else (600, 3600, 86400),
 }
+# The periodic abnormal check: how often, how many it queues at most each time, and after how long it gives a parked
+# job another try.
+ABNORMAL_CHECK: dict[str, Any] = {
+    "every_seconds": environment.number("MEDISETTLE_ABNORMAL_CHECK", 5 if _SCALED else 60, at_least=1),
+    "limit": 20_000,
+    "parked_seconds": 10.0 if _SCALED else 600.0,
+}
+# Where patients reach profile `public`: the codes on slips lead there. Empty: where the hospital's own request went.
+PUBLIC_URL = environment.address("MEDISETTLE_PUBLIC_URL")
+# The page behind a slip's code answers for so many days.
+SLIP_DAYS = 180
 # A refund that is due for longer than this is shown as unclaimed.
 UNCLAIMED_AFTER_SECONDS = 30 * 86400
 # The readable table of the house: which message kinds and jobs are handled by what.

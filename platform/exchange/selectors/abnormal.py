@@ -107,8 +107,8 @@ class AbnormalEntry:
 
     @property
     def owner(self) -> str:
-        """Who is on call for what needs a person; empty for everything else."""
-        return self.transaction.owner if self.kind == AbnormalKind.NEEDS_PERSON else ""
+        """Who is on call for what needs a person, or for what nobody has moved although it should have been."""
+        return self.transaction.owner if self.kind in UNCERTAIN else ""
 
     def reason(self) -> dict[str, Any]:
         """What happened and who must do what, in the form of a verdict's `reason`."""

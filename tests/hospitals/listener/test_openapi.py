@@ -87,6 +87,8 @@ def ask_generated(
         ("bills_read_of_visit", {404}),
         ("abnormal_list", {200, 422}),
         ("shifts_close", {200, 400, 422}),
+        ("days_read", {404, 200}),
+        ("days_list_put", {404, 422}),
     ],
 )
 def test_answers_to_generated_requests_are_as_documented(
@@ -138,7 +140,10 @@ def test_it_names_every_operation_and_answer(document: dict[str, Any]) -> None:
             ],
             "200 400 401 403 404 405 408 409 413 415 422 500 503",
         ),
+        ("/api/his/v1/days/{business_date}", "get"): "200 401 403 404 405 408 413 500 503",
+        ("/api/his/v1/days/{business_date}/list", "put"): "200 400 401 403 404 405 408 409 413 415 422 500 503",
         ("/api/his/v1/shifts/{shift_no}/close", "post"): "200 400 401 403 404 405 408 409 413 415 422 500 503",
+        ("/api/his/v1/transactions/{his_no}/slip", "get"): "200 401 403 404 405 406 408 409 413 500 503",
         ("/api/his/v1/abnormal", "get"): "200 401 403 405 408 413 422 500 503",
         ("/api/his/v1/lanes", "get"): "200 401 403 405 408 413 500 503",
     }

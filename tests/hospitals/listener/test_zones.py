@@ -17,12 +17,21 @@ from tests.live import LiveStack
 pytestmark = pytest.mark.xdist_group("listener")
 HOSPITAL = ("/api/his/v1/transactions/A", "/api/his/v1/transactions", "/api/his/v1/openapi.json")
 PORTAL = ("/hospital/", "/hospital/login/")
+SLIP = f"/s/{'A' * 43}"
 
 
 def status_at(port: int, path: str, key: str = "") -> int:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as line:
         line.request("GET", path, headers={"Authorization": f"Bearer {key}"})
         return line.getresponse().status
+
+
+def has_slip_page(port: int) -> bool:
+    """An unknown token is answered by the page itself, with its own policy; an unknown address is not."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as line:
+        line.request("GET", SLIP)
+        answer = line.getresponse()
+        return answer.status == 404 and "default-src 'none'" in answer.headers.get("content-security-policy", "")
 
 
 def listens(port: int) -> bool:
@@ -57,12 +66,14 @@ def test_the_public_profile_knows_no_hospital(stack: LiveStack) -> None:
         assert {path: status_at(port, path, stack.client_keys["HOSP-A"]) for path in HOSPITAL + PORTAL} == (
             dict.fromkeys(HOSPITAL + PORTAL, 404)
         )
+        assert has_slip_page(port)
 
 
 def test_the_edge_profile_has_the_hospitals_door_and_no_portal(stack: LiveStack) -> None:
     with listener(stack, "edge") as port:
         assert {path: status_at(port, path) for path in HOSPITAL} == dict(zip(HOSPITAL, (401, 405, 200), strict=True))
         assert {path: status_at(port, path) for path in PORTAL} == dict.fromkeys(PORTAL, 404)
+        assert not has_slip_page(port)
 
 
 def test_the_core_profile_has_portals_and_no_door_for_hospitals(stack: LiveStack) -> None:
@@ -71,3 +82,11 @@ def test_the_core_profile_has_portals_and_no_door_for_hospitals(stack: LiveStack
             dict.fromkeys(HOSPITAL, 404)
         )
         assert all(status_at(port, path) in (200, 302) for path in PORTAL)
+        assert not has_slip_page(port)
+
+
+def test_all_of_it_is_in_one_profile_for_the_demo(stack: LiveStack) -> None:
+    with listener(stack, "all") as port:
+        assert status_at(port, "/api/his/v1/openapi.json") == 200
+        assert all(status_at(port, path) in (200, 302) for path in PORTAL)
+        assert has_slip_page(port)

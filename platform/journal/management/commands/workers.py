@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from journal.hints import queue_of
+from journal.hints import CHECKS_QUEUE, queue_of
 from journal.models import WorkerGroup
 
 RESTART_SECONDS = 2.0
@@ -79,7 +79,7 @@ class Command(BaseCommand):
                 "--loglevel",
                 "WARNING",
             ),
-            *("--queues", queue_of(group.code), "--concurrency", str(concurrency)),
+            *("--queues", f"{queue_of(group.code)},{CHECKS_QUEUE}", "--concurrency", str(concurrency)),
             *("--hostname", f"{group.code}@{options['host']}", "--without-gossip", "--without-mingle"),
         ]
 
