@@ -1,5 +1,6 @@
 """`python -m bench [--seconds N] [--runs 5] [--only NAME]`: contenders take turns; figures in var/bench/latest.json.
 
+`python -m bench scenes [NAME ...]` plays what must not hold up anybody else (bench/scenes/table.py).
 `python -m bench profile` says where listener and worker spend their CPU; `python -m bench docs` puts the latest figures
 into docs/performance.md.
 """
@@ -11,6 +12,7 @@ import sys
 from typing import Any
 
 from bench import database, direct, profiling, report, runs, usage
+from bench.scenes import table
 from bench.stage import WORLD, Stage
 from deploy.local.folders import temporary
 from deploy.local.processes import ProcessFailed, StopRequested, Supervisor, stop_signals_raise
@@ -20,18 +22,26 @@ SAMPLE = "bench_sample"
 CALLS = 300
 SINGLE_SECONDS = 30.0
 MOST_RUNS, MOST_SECONDS = 20, 300.0
+FEWEST_ROWS, MOST_ROWS = 2000, 1_000_000
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("action", nargs="?", choices=("run", "profile", "docs"), default="run")
+    parser.add_argument("action", nargs="?", choices=("run", "scenes", "profile", "docs"), default="run")
+    parser.add_argument("names", nargs="*", help=f"of scenes, else all: {', '.join(table.PLAYS)}")
     parser.add_argument("--seconds", type=float, default=20.0, help="measured time of a run, after its warm-up")
     parser.add_argument("--runs", type=int, default=5, help="turns of each contender")
     parser.add_argument("--only", choices=CONTENDERS, help="one contender alone: no ratios")
-    parser.add_argument("--cashiers", type=int, default=64, help="how many wait for verdicts at once")
+    parser.add_argument("--cashiers", type=int, help="how many wait for verdicts at once: 64, in scenes 1000")
+    parser.add_argument("--rows", type=int, default=100_000, help="of the scene `abnormal`")
     options = parser.parse_args(arguments)
+    options.cashiers = options.cashiers or (1000 if options.action == "scenes" else 64)
     if not (1 <= options.runs <= MOST_RUNS and 1 <= options.seconds <= MOST_SECONDS and 1 <= options.cashiers <= 1000):
         parser.error(f"1 to {MOST_RUNS} runs of 1 to {MOST_SECONDS:.0f} seconds with 1 to 1000 cashiers")
+    if not set(options.names) <= (set(table.PLAYS) if options.action == "scenes" else set()):
+        parser.error(f"scenes are {', '.join(table.PLAYS)}")
+    if not FEWEST_ROWS <= options.rows <= MOST_ROWS:
+        parser.error(f"{FEWEST_ROWS} to {MOST_ROWS} rows")
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     if options.action == "docs":
         report.write_page()
@@ -43,6 +53,8 @@ def main(arguments: list[str]) -> int:
             orders = _orders(stage.build_world(), options)
             if options.action == "profile":
                 return profiling.profile(stage, orders)
+            if options.action == "scenes":
+                return _scenes(stage, orders, options)
             return _compare(stage, orders, options)
     except (ProcessFailed, runs.BooksDiffer) as error:
         print(error, file=sys.stderr)
@@ -67,6 +79,18 @@ def _orders(world: dict[str, Any], options: argparse.Namespace) -> dict[str, Any
         "seconds": options.seconds,
         "prefix": "BENCH",
     }
+
+
+def _scenes(stage: Stage, orders: dict[str, Any], options: argparse.Namespace) -> int:
+    """Play the scenes that were named; what each one showed is kept beside what others have shown before."""
+    size = table.Size(cashiers=options.cashiers, seconds=options.seconds, rows=options.rows)
+    for name in options.names or table.PLAYS:
+        print(f"Scene: {name}")
+        at = {"machine": usage.machine(), "revision": usage.revision()}
+        figures = {**table.PLAYS[name](stage, orders, size), **at}
+        path = report.write_scene(name, figures)
+        print("".join(f"  {line}\n" for line in table.lines({name: figures})) + f"  Written to {path}")
+    return 0
 
 
 def _compare(stage: Stage, orders: dict[str, Any], options: argparse.Namespace) -> int:

@@ -17,8 +17,8 @@ SENDER, SCHEMA = "MEDISETTLE", "1"
 
 def direct_latencies_ms(stage: Stage, *, calls: int) -> list[float]:
     """Milliseconds of each of `calls` settlements asked of the insurer itself, one after the other."""
-    key = json.loads(stage.secret_file.read_text())
-    connection = http.client.HTTPConnection("127.0.0.1", stage.insurer_port, timeout=10)
+    key = stage.insurer.key
+    connection = http.client.HTTPConnection("127.0.0.1", stage.insurer.port, timeout=10)
     latencies = []
     try:
         for number in range(calls):

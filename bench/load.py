@@ -26,7 +26,8 @@ class Orders:
     """Numbers of one shift; seconds throughout.
 
     The warm-up lasts `warmup_seconds` and until `warmup_settlements` are done: so many that every thread and child has
-    its connections. `limit` ends the measured time early after so many settlements; 0: only the clock does.
+    its connections. `limit` ends the measured time early after so many settlements; 0: only the clock does. A cashier
+    waits up to `wait_seconds` for a verdict, and `pause_seconds` after it before the next patient.
     """
 
     ports: list[int]
@@ -39,6 +40,8 @@ class Orders:
     prefix: str
     warmup_settlements: int = 0
     limit: int = 0
+    wait_seconds: float = 25
+    pause_seconds: float = 0.0
 
 
 @dataclass
@@ -82,7 +85,7 @@ def wish(his_no: str, orders: Orders) -> bytes:
             ],
             "total_minor": 10000,
             "currency": "CNY",
-            "wait_seconds": 25,
+            "wait_seconds": orders.wait_seconds,
         },
         ensure_ascii=False,
     ).encode()
@@ -163,7 +166,11 @@ class Cashier(asyncio.Protocol):
         body = bytes(self.buffer[head_end + len(END_OF_HEAD) : whole])
         del self.buffer[:whole]
         self.shift.answered(self.his_no, int(head[9:12]), body, time.perf_counter() - self.began)
-        self._ask()
+        if pause_seconds := self.shift.orders.pause_seconds:
+            self.his_no = ""
+            asyncio.get_running_loop().call_later(pause_seconds, self._ask)
+        else:
+            self._ask()
 
     def connection_lost(self, error: Exception | None) -> None:
         if self.his_no:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.runs import Run
+from bench.scenes import table
 from deploy.local.folders import ROOT, VAR
 
 LATEST = VAR / "bench" / "latest.json"
@@ -76,7 +77,24 @@ def _ms(latency: Mapping[str, float]) -> str:
     return f"{latency['median']:.1f}" if latency["median"] else "-"
 
 
+def latest() -> dict[str, Any]:
+    """What was written last; empty before the first run."""
+    figures: dict[str, Any] = json.loads(LATEST.read_text()) if LATEST.exists() else {}
+    return figures
+
+
 def write(figures: Mapping[str, Any]) -> Path:
+    """Keep the figures of a comparison; scenes that were played before stay."""
+    return _keep({**figures, "scenes": latest().get("scenes", {})})
+
+
+def write_scene(name: str, figures: Mapping[str, Any]) -> Path:
+    """Keep the figures of a scene; everything else stays."""
+    before = latest()
+    return _keep({**before, "scenes": {**before.get("scenes", {}), name: figures}})
+
+
+def _keep(figures: Mapping[str, Any]) -> Path:
     LATEST.parent.mkdir(parents=True, exist_ok=True)
     LATEST.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
     return LATEST
@@ -107,7 +125,18 @@ def text(figures: Mapping[str, Any]) -> str:
 
 
 def markdown(figures: Mapping[str, Any]) -> str:
-    """The table of docs/performance.md."""
+    """The tables of docs/performance.md: contenders where they were compared, scenes where they were played."""
+    return "\n\n".join([*([_compared(figures)] if "contenders" in figures else []), *_scenes(figures)])
+
+
+def _scenes(figures: Mapping[str, Any]) -> list[str]:
+    scenes = figures.get("scenes", {})
+    commits = sorted({f"`{str(one['revision']['commit'])[:10]}`" for one in scenes.values()})
+    head = [f"Scenes (commit {', '.join(commits)}):"] if scenes else []
+    return [*head, "\n".join(f"- {line}" for line in table.lines(scenes))] if head else []
+
+
+def _compared(figures: Mapping[str, Any]) -> str:
     machine, revision, options = figures["machine"], figures["revision"], figures["options"]
     lines = [
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB, "
@@ -153,4 +182,4 @@ def write_page() -> None:
     _, end, tail = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"{PAGE} lacks the marks of its table")
-    PAGE.write_text(f"{head}{BEGIN}\n{markdown(json.loads(LATEST.read_text()))}\n{END}{tail}")
+    PAGE.write_text(f"{head}{BEGIN}\n{markdown(latest())}\n{END}{tail}")

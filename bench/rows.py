@@ -29,6 +29,15 @@ def settled(url: str) -> int:
     return int(row[0]) if row else 0
 
 
+def fund_minor(url: str) -> int:
+    """What insurers' funds owe for the transactions that ended SUCCEEDED, minor units."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute(
+            "SELECT coalesce(sum(fund_minor), 0) FROM exchange_transaction WHERE state = 'SUCCEEDED'"
+        ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def written(url: str, *, settlements: int) -> dict[str, list[int]]:
     """Table -> [inserted, updated, deleted] rows per settlement, rounded. Ask when the contender's sessions ended.
 

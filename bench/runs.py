@@ -56,34 +56,42 @@ def play(
     orders: dict[str, Any],
     *,
     world: str,
+    quick_ms: float = QUICK_MS,
+    opening: Callable[[], None] | None = None,
+    rehearsed: Callable[[Started], None] | None = None,
     measuring: Callable[[Started], None] | None = None,
     after: Callable[[], None] | None = None,
 ) -> Run:
     """One run of `contender` on a copy of `world`. Raises BooksDiffer, ProcessFailed.
 
-    `measuring` is called when the measured time begins, `after` when the books agree and everything still runs.
+    `opening` is called before the first settlement, `rehearsed` when single ones take less than `quick_ms`, `measuring`
+    when the measured time begins, `after` when the books agree and everything still runs.
     """
     database = f"bench_{contender}"
     stage.copy_database(world, database)
     url = stage.database_url(database)
-    before = rows.settled(url)
+    before, fund_before = rows.settled(url), rows.fund_minor(url)
     insurer = stage.start_insurer(f"{contender}-{time.monotonic_ns()}")
     started = CONTENDERS[contender](stage, database)
     try:
         kinds = {kind: [one.process.pid for one in group] for kind, group in started.kinds.items()}
         kinds |= stage.server_processes() | {"insurer": [insurer.process.pid]}
         given = Orders(ports=started.ports, **orders)
-        rehearsed = _rehearse(given)
+        if opening is not None:
+            opening()
+        told = rehearse(given, quick_ms=quick_ms)
+        if rehearsed is not None:
+            rehearsed(started)
         begin = None if measuring is None else lambda: measuring(started)
-        tally, cpu_seconds = _shift(given, kinds, begin)
-        promised, pending = _promised(tally)
-        promised += rehearsed
-        new = _at_rest(url, before + promised + pending) - before
-        booked = stage.settled_at_insurer()
-        if not new == booked == promised + pending:
-            raise BooksDiffer(
-                f"{contender}: {promised}+{pending} promised, {new} in our tables, {booked} at the insurer"
-            )
+        tally, cpu_seconds = shift(given, kinds, begin)
+        succeeded, pending = promised(tally)
+        told += succeeded
+        new = _at_rest(url, before + told + pending) - before
+        booked, booked_fund_minor = stage.insurer.settled()
+        if not new == booked == told + pending:
+            raise BooksDiffer(f"{contender}: {told}+{pending} promised, {new} in our tables, {booked} at the insurer")
+        if (ours := rows.fund_minor(url) - fund_before) != booked_fund_minor:
+            raise BooksDiffer(f"{contender}: the fund owes {ours} by our tables, {booked_fund_minor} at the insurer")
         if after is not None:
             after()
     finally:
@@ -107,7 +115,7 @@ def percentiles(latencies_ms: Sequence[float]) -> tuple[float, float]:
     return round(cuts[49], 2), round(cuts[98], 2)
 
 
-def _rehearse(orders: Orders) -> int:
+def rehearse(orders: Orders, *, quick_ms: float = QUICK_MS) -> int:
     """Settle one by one until that goes quickly; returns how many settlements it took. Raises ProcessFailed."""
     give_up_at = time.monotonic() + READY_SECONDS
     number = count = 0
@@ -115,16 +123,16 @@ def _rehearse(orders: Orders) -> int:
         number += 1
         prefix = f"{orders.prefix}-R{number}"
         alone = replace(
-            orders, cashiers=1, limit=REHEARSALS, warmup_seconds=0.0, warmup_settlements=0, seconds=10.0, prefix=prefix
+            orders, cashiers=1, limit=REHEARSALS, warmup_seconds=0.0, warmup_settlements=0, seconds=20.0, prefix=prefix
         )
-        tally, _ = _shift(alone, {}, None)
-        count += sum(_promised(tally))
-        if tally.measured == REHEARSALS and max(tally.latencies_ms) < QUICK_MS:
+        tally, _ = shift(alone, {})
+        count += sum(promised(tally))
+        if tally.measured == REHEARSALS and max(tally.latencies_ms) < quick_ms:
             return count
-    raise ProcessFailed(f"single settlements still take more than {QUICK_MS:.0f} ms after {READY_SECONDS:.0f} s")
+    raise ProcessFailed(f"single settlements still take more than {quick_ms:.0f} ms after {READY_SECONDS:.0f} s")
 
 
-def _promised(tally: Tally) -> tuple[int, int]:
+def promised(tally: Tally) -> tuple[int, int]:
     """How many were told `succeeded` and `pending`. Raises BooksDiffer when anybody was told something else."""
     others = {word: count for word, count in tally.words.items() if word not in ("succeeded", "pending")}
     if others or tally.broken:
@@ -132,8 +140,8 @@ def _promised(tally: Tally) -> tuple[int, int]:
     return tally.words.get("succeeded", 0), tally.words.get("pending", 0)
 
 
-def _shift(
-    orders: Orders, kinds: dict[str, list[int]], begin: Callable[[], None] | None
+def shift(
+    orders: Orders, kinds: dict[str, list[int]], begin: Callable[[], None] | None = None
 ) -> tuple[Tally, dict[str, float]]:
     """Let the cashiers work; CPU seconds are those between their `begin` and `end`."""
     process = subprocess.Popen(

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import base64
+import copy
 import json
 import os
-import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
-from urllib.request import urlopen
 
 import psycopg
 from psycopg import sql
 
+from bench.sandbox import Sandbox
 from deploy.demo.instance import answers
-from deploy.local import ports
 from deploy.local.folders import ROOT, write_private
 from deploy.local.processes import Command, Running, Supervisor, end
 from deploy.local.servers import new_keys, start_servers
@@ -34,8 +32,7 @@ class Stage:
     def __init__(self, folder: Path, supervisor: Supervisor) -> None:
         self.folder = folder
         self.supervisor = supervisor
-        self.insurer_port = ports.reserve_any()
-        self.secret_file = folder / "insurer.json"
+        self.insurer = Sandbox(folder, INSURER, PROFILE)
         # Nothing that the environment names is touched: servers of our own, whatever DATABASE_URL says.
         self.servers = start_servers(supervisor, folder, durable=True, given={})
         self.environment = {
@@ -50,29 +47,26 @@ class Stage:
             "PYTHONUNBUFFERED": "1",
         }
 
+    def with_variables(self, **variables: str) -> Self:
+        """The same stage, whose processes are started with these variables too."""
+        changed = copy.copy(self)
+        changed.environment = self.environment | variables
+        return changed
+
     def build_world(self) -> dict[str, Any]:
         """Migrate and seed WORLD; returns the demo's description (docs/his-api.md)."""
-        key = {"key_id": "k1", "secret": base64.b64encode(secrets.token_bytes(32)).decode()}
-        write_private(self.secret_file, json.dumps(key))
-        insurers, description = self.folder / "insurers.json", self.folder / "demo.json"
-        entry = {"code": INSURER, "profile": PROFILE, "url": self.insurer_url, "control_url": self.control_url, **key}
-        write_private(insurers, json.dumps([entry]))
-        for words in (
-            ("database_prepare",),
-            ("migrate", "--no-input"),
-            ("demo_seed", "--insurers", str(insurers), "--out", str(description)),
-        ):
+        for words in (("database_prepare",), ("migrate", "--no-input")):
             self.supervisor.run(self.command(words[0], "manage.py", *words))
+        return self.seed([self.insurer])
+
+    def seed(self, insurers: Sequence[Sandbox], *, database: str = WORLD) -> dict[str, Any]:
+        """Tell `database` of these insurers; returns the demo's description, in which known client keys are kept."""
+        entries, description = self.folder / "insurers.json", self.folder / "demo.json"
+        write_private(entries, json.dumps([insurer.entry() for insurer in insurers]))
+        words = ("demo_seed", "--insurers", str(entries), "--out", str(description))
+        self.supervisor.run(self.command(words[0], "manage.py", *words, database=database))
         world: dict[str, Any] = json.loads(description.read_text())
         return world
-
-    @property
-    def insurer_url(self) -> str:
-        return f"http://127.0.0.1:{self.insurer_port}"
-
-    @property
-    def control_url(self) -> str:
-        return f"{self.insurer_url}/_control"
 
     def database_url(self, database: str) -> str:
         return _named(self.servers.database_url, database)
@@ -96,11 +90,16 @@ class Stage:
         ready: Callable[[], bool] | None = None,
     ) -> Command:
         """A Python process of ours that works on `database`; `variables` go over the stage's environment."""
-        environment = self.environment | {
-            variable: _named(self.environment[variable], database)
-            for variable in _DATABASE_VARIABLES
-            if variable in self.environment
-        }
+        # A process's connections carry its name: one can count them.
+        environment = (
+            self.environment
+            | {"PGAPPNAME": name}
+            | {
+                variable: _named(self.environment[variable], database)
+                for variable in _DATABASE_VARIABLES
+                if variable in self.environment
+            }
+        )
         return Command(
             name=name,
             arguments=[sys.executable, *arguments],
@@ -131,29 +130,7 @@ class Stage:
 
     def start_insurer(self, run: str) -> Running:
         """The sandbox insurer with an empty book."""
-        options = {
-            "--code": INSURER,
-            "--port": str(self.insurer_port),
-            "--book": str(self.folder / f"book-{run}.sqlite3"),
-            "--secret-file": str(self.secret_file),
-            "--profile": PROFILE,
-        }
-        words = [sys.executable, "-m", "insurers.sandbox", *(word for pair in options.items() for word in pair)]
-        return self.supervisor.start(
-            Command(
-                name="insurer",
-                arguments=words,
-                # It is somebody else's system: it gets neither our keys nor the way to our database.
-                environment={name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
-                folder=ROOT,
-                ready=lambda: answers(f"{self.control_url}/book"),
-            )
-        )
-
-    def settled_at_insurer(self) -> int:
-        """How many settlements stand in the insurer's book."""
-        with urlopen(f"{self.control_url}/book", timeout=30) as answer:
-            return int(json.load(answer)["totals"]["count"])
+        return self.supervisor.start(self.insurer.command(run))
 
     def stop(self, running: Sequence[Running]) -> None:
         """End these processes, last started first."""
