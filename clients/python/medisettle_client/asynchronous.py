@@ -19,14 +19,15 @@ from medisettle_client import calls
 from medisettle_client.addresses import Addresses
 from medisettle_client.answers import Verdict
 from medisettle_client.calls import Call, Reply
-from medisettle_client.desk import AbnormalEntry, AbnormalPage, Bill, DayResult, Lane, MessagePath, ShiftResult, Slip
+from medisettle_client.closing import DayResult, ShiftResult
+from medisettle_client.desk import AbnormalEntry, AbnormalPage, Bill, Lane, MessagePath, Slip
 from medisettle_client.limits import Limits
 from medisettle_client.line import Line
 from medisettle_client.problems import MediSettleError, Problem, StoreError, Unanswered
 from medisettle_client.reading import Unreadable
 from medisettle_client.store import Kept, Store
 from medisettle_client.watching import Change, Reading
-from medisettle_client.wishes import Wish
+from medisettle_client.wishes import ListedFee, Wish
 
 AGENT = "medisettle-client/0.1.0"
 SLIP_TYPES = {"html": "text/html", "pdf": "application/pdf"}
@@ -193,18 +194,28 @@ class AsyncClient:
         return await self._do(calls.lanes_call())
 
     async def put_day(
-        self, business_date: time_of.date, rows: Sequence[Mapping[str, Any]], *, signed_by: str | None = None
+        self,
+        business_date: time_of.date,
+        rows: Sequence[ListedFee | Mapping[str, Any]],
+        *,
+        signed_by: str | None = None,
+        second_by: str | None = None,
+        as_of: time_of.datetime | None = None,
     ) -> DayResult:
-        """The hospital's own list of a business day (in its time zone); with `signed_by` it is signed."""
-        return await self._do(calls.day_put_call(business_date, rows, signed_by=signed_by))
+        """The hospital's own list of a business day (in its time zone); with `signed_by` it is signed, and then
+        replaced only with two names. `as_of`: what was settled later is not missed; without it, now.
+        """
+        told = {"signed_by": signed_by, "second_by": second_by, "as_of": None if as_of is None else _utc(as_of)}
+        body = {"rows": list(rows), **{name: value for name, value in told.items() if value is not None}}
+        return await self._do(calls.day_put_call(business_date, body))
 
     async def get_day(self, business_date: time_of.date) -> DayResult:
         """The list against ours, and against the insurers' files."""
         return await self._do(calls.day_call(business_date))
 
-    async def close_shift(self, shift_no: str, totals: Mapping[str, Any]) -> ShiftResult:
-        """Totals per tender in; settled, refused, unknown by name, refund due and the difference out."""
-        return await self._do(calls.shift_call(shift_no, totals))
+    async def close_shift(self, shift_no: str, totals: Mapping[str, int], *, currency: str = "CNY") -> ShiftResult:
+        """What the till holds per tender (minor units) in; settled, unknown by name, due back, difference out. Once."""
+        return await self._do(calls.shift_call(shift_no, totals, currency))
 
     # The abnormal feed --------------------------------------------------------------------------------------------
 

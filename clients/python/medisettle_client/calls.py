@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from medisettle_client.answers import Verdict
-from medisettle_client.desk import AbnormalPage, Bill, DayResult, Lane, MessagePath, ShiftResult, Slip
+from medisettle_client.closing import DayResult, ShiftResult
+from medisettle_client.desk import AbnormalPage, Bill, Lane, MessagePath, Slip
 from medisettle_client.keys import canonical, key_of
 from medisettle_client.limits import WAIT_LIMIT_SECONDS, WAIT_SECONDS
 from medisettle_client.reading import Unreadable, read
 
 JSON = "application/json"
+# A whole day is held against the books while one waits.
+DAY_SECONDS = 30.0
 QUESTIONS = frozenset({"eligibility", "presettle"})
 
 
@@ -42,7 +45,7 @@ class Call[Answer]:
     key: str | None = None
     body: Mapping[str, object] | None = None
     accept: str = JSON
-    # How long the platform may hold the request open; sent with a wish, but no part of it.
+    # How long the platform may take beside the usual; a wish says it to the platform, but it is no part of the wish.
     wait_seconds: float = 0.0
     # Whether it must not be forgotten before it is answered.
     kept: bool = False
@@ -201,20 +204,27 @@ def abnormal_call(cursor: str | None) -> Call[AbnormalPage]:
 
 
 def day_call(business_date: date) -> Call[DayResult]:
-    return question(f"days/{business_date.isoformat()}", one_of(DayResult))
+    path = f"days/{business_date.isoformat()}"
+    return dataclasses.replace(question(path, one_of(DayResult)), wait_seconds=DAY_SECONDS)
 
 
-def day_put_call(business_date: date, rows: Sequence[Mapping[str, Any]], *, signed_by: str | None) -> Call[DayResult]:
+def day_put_call(business_date: date, body: Mapping[str, object]) -> Call[DayResult]:
     """PUT is a repeat by nature; its key says so to the platform as well."""
-    body: dict[str, object] = {"rows": list(rows)}
-    if signed_by is not None:
-        body["signed_by"] = signed_by
     name = f"days/{business_date.isoformat()}"
-    key = key_of("day", business_date.isoformat(), body)
-    return Call(method="PUT", path=f"{name}/list", name=name, answer=one_of(DayResult), key=key, body=body)
+    return Call(
+        method="PUT",
+        path=f"{name}/list",
+        name=name,
+        answer=one_of(DayResult),
+        key=key_of("day", business_date.isoformat(), body),
+        body=body,
+        wait_seconds=DAY_SECONDS,
+    )
 
 
-def shift_call(shift_no: str, totals: Mapping[str, Any]) -> Call[ShiftResult]:
+def shift_call(shift_no: str, totals: Mapping[str, int], currency: str) -> Call[ShiftResult]:
     path = f"shifts/{segment(shift_no)}/close"
-    key = key_of("shift", segment(shift_no), totals)
-    return Call(method="POST", path=path, name=path, answer=one_of(ShiftResult), key=key, body=totals)
+    told = [{"tender": tender, "amount_minor": amount} for tender, amount in sorted(totals.items())]
+    body = {"totals": told, "currency": currency}
+    key = key_of("shift", segment(shift_no), body)
+    return Call(method="POST", path=path, name=path, answer=one_of(ShiftResult), key=key, body=body)

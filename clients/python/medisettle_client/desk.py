@@ -1,10 +1,10 @@
-"""What is read beside verdicts: bills, the abnormal list, lanes, messages, slips, days and shifts."""
+"""What is read beside verdicts: bills, the abnormal list, lanes, messages, slips."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from medisettle_client.answers import Reason, Verdict, whole
@@ -197,19 +197,3 @@ class Slip:
 
     media_type: str
     content: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DayResult:
-    """A business day: the hospital's list against ours and the insurers' files."""
-
-    business_date: date
-    raw: Mapping[str, Any] = whole()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShiftResult:
-    """What a shift came to."""
-
-    shift_no: str
-    raw: Mapping[str, Any] = whole()

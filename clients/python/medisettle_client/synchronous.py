@@ -21,12 +21,13 @@ from anyio.from_thread import BlockingPortal
 
 from medisettle_client.answers import Verdict
 from medisettle_client.asynchronous import AsyncClient, Resumed
-from medisettle_client.desk import AbnormalEntry, Bill, DayResult, Lane, MessagePath, ShiftResult, Slip
+from medisettle_client.closing import DayResult, ShiftResult
+from medisettle_client.desk import AbnormalEntry, Bill, Lane, MessagePath, Slip
 from medisettle_client.limits import Limits
 from medisettle_client.problems import MediSettleError
 from medisettle_client.store import Kept
 from medisettle_client.watching import Change
-from medisettle_client.wishes import Wish
+from medisettle_client.wishes import ListedFee, Wish
 
 START_SECONDS = 30.0
 
@@ -187,18 +188,26 @@ class Client:
         return self._run(self._client.lanes)
 
     def put_day(
-        self, business_date: time_of.date, rows: Sequence[Mapping[str, Any]], *, signed_by: str | None = None
+        self,
+        business_date: time_of.date,
+        rows: Sequence[ListedFee | Mapping[str, Any]],
+        *,
+        signed_by: str | None = None,
+        second_by: str | None = None,
+        as_of: time_of.datetime | None = None,
     ) -> DayResult:
         """The hospital's own list of a business day (in its time zone); with `signed_by` it is signed."""
-        return self._run(lambda: self._client.put_day(business_date, rows, signed_by=signed_by))
+        return self._run(
+            lambda: self._client.put_day(business_date, rows, signed_by=signed_by, second_by=second_by, as_of=as_of)
+        )
 
     def get_day(self, business_date: time_of.date) -> DayResult:
         """The list against ours, and against the insurers' files."""
         return self._run(lambda: self._client.get_day(business_date))
 
-    def close_shift(self, shift_no: str, totals: Mapping[str, Any]) -> ShiftResult:
-        """Totals per tender in; settled, refused, unknown by name, refund due and the difference out."""
-        return self._run(lambda: self._client.close_shift(shift_no, totals))
+    def close_shift(self, shift_no: str, totals: Mapping[str, int], *, currency: str = "CNY") -> ShiftResult:
+        """What the till holds per tender (minor units) in; settled, unknown by name, due back, difference out. Once."""
+        return self._run(lambda: self._client.close_shift(shift_no, totals, currency=currency))
 
     # The abnormal feed --------------------------------------------------------------------------------------------
 

@@ -53,7 +53,8 @@ class Reading:
         if change.what == "left":
             self._store.watched_drop(self._watch, name)
         else:
-            self._store.watched_set(self._watch, name, _mark(change.entry), change.entry.raw)
+            self._marks[name] = _mark(change.entry)
+            self._store.watched_set(self._watch, name, self._marks[name], change.entry.raw)
 
 
 def _mark(entry: AbnormalEntry) -> str:

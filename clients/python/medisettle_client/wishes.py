@@ -81,3 +81,26 @@ class Wish(TypedDict, total=False):
     replaces: str | None
     presettle_of: str | None
     expect_cash_minor: int | None
+
+
+class ListedShare(TypedDict):
+    payer: str
+    amount_minor: int
+
+
+class ListedFee(TypedDict, total=False):
+    """A fee that the hospital has booked as settled, for the list of a day. What is left out is not compared."""
+
+    his_no: Required[str]
+    visit_no: str | None
+    bill_no: str | None
+    total_minor: Required[int]
+    fund_minor: int | None
+    account_minor: int | None
+    hospital_minor: int | None
+    cash_minor: int | None
+    currency: str | None
+    shares: Sequence[ListedShare] | None
+    tender: str | None
+    operator_no: str | None
+    shift_no: str | None
