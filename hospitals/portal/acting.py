@@ -20,11 +20,20 @@ from exchange.models import DeskAct, Ruling, Transaction
 from exchange.selectors.bills import bills_read
 from exchange.selectors.desk import acts_waiting, four_eyes_minor_of, rulings_waiting
 from exchange.selectors.transactions import evidence_of
-from exchange.services.desk import BY_TWO, DeskDraft, act_enter, act_second, act_withdraw, query_again
+from exchange.services.desk import (
+    BY_TWO,
+    OPERATOR_CHARACTERS,
+    DeskDraft,
+    act_enter,
+    act_second,
+    act_withdraw,
+    query_again,
+)
 from exchange.services.rulings import ruling_propose, ruling_second, ruling_withdraw
 from exchange.states import Decision
 from hospitals.portal.forms import FORMS, ActForm, RuleForm
 from hospitals.portal.reading import reader, transactions_of
+from hospitals.portal.tills import shift_of, shift_remember
 from portal.advice import REFUSALS
 from portal.labels import label
 from portal.selectors import scoped, state_history
@@ -43,6 +52,7 @@ def act(site: PortalSite, request: HttpRequest, transaction_id: UUID, act: str) 
         form = FORMS[act](request.POST, row=row, terms=terms)
         return _entered(site, request, row, act, form) if form.is_valid() else _dialog(site, request, row, act, form)
     asked = {"version": row.version, "token": uuid4(), "back": request.GET.get("back", "")}
+    asked["shift_no"] = shift_of(request)
     return _dialog(site, request, row, act, FORMS[act](initial=asked, row=row, terms=terms))
 
 
@@ -89,12 +99,16 @@ def _entered(site: PortalSite, request: HttpRequest, row: Transaction, act: str,
                 now=database_now(),
             )
             return gettext("Proposed. It counts once a colleague has confirmed it.")
+        values = form.values()
+        if "shift_no" in form.fields:
+            shift_remember(request)
+            values["operator_no"] = user.username[:OPERATOR_CHARACTERS]
         entered = act_enter(
             draft=DeskDraft(
                 transaction_id=row.pk,
                 version=version,
                 act=act,
-                values=form.values(),
+                values=values,
                 token=form.cleaned_data["token"],
                 user=user,
                 trace_id=trace_id,

@@ -13,6 +13,7 @@ from core.money import EXPONENTS, LARGEST_MINOR
 from exchange.bills import BillTerms
 from exchange.models import Transaction
 from exchange.states import Decision, OperationClass
+from hospitals.portal.tills import SHIFT_CHARACTERS
 from portal.labels import LABELS, label
 
 NUMBER_CHARACTERS, WORDS_CHARACTERS = 64, 500
@@ -47,6 +48,15 @@ class AmountField(forms.CharField):
         if not self.least_minor <= minor <= LARGEST_MINOR:
             raise forms.ValidationError(_("Enter an amount above zero."))
         return int(minor)
+
+
+def shift_field() -> forms.CharField:
+    return forms.CharField(
+        label=_("Shift no."),
+        required=False,
+        max_length=SHIFT_CHARACTERS,
+        help_text=_("Of the till that the cash is in or comes from."),
+    )
 
 
 def number_field(words: Any, *, required: bool = False, hint: Any = "") -> forms.CharField:
@@ -114,6 +124,7 @@ class AbandonForm(ActForm):
         self.fields["receipt_no"] = number_field(
             _("Receipt no."), hint=_("Told twice with one number it counts once; further cash has a number of its own.")
         )
+        self.fields["shift_no"] = shift_field()
 
 
 class RefundedForm(ActForm):
@@ -129,6 +140,7 @@ class RefundedForm(ActForm):
         self.fields["tender"] = forms.ChoiceField(label=_("Paid out by"), choices=TENDERS)
         self.fields["original_tender_ref"] = number_field(_("No. of the original payment"))
         self.fields["red_receipt_no"] = number_field(_("Red receipt no."))
+        self.fields["shift_no"] = shift_field()
 
 
 class DisownForm(ActForm):

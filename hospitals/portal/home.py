@@ -18,6 +18,7 @@ from exchange.breaker import window_seconds
 from exchange.models import Transaction
 from exchange.selectors.desk import acts_waiting, bills_owing, bills_wrong, rulings_waiting
 from exchange.selectors.lanes import LaneLink, lane_links
+from exchange.selectors.outage import outage_count
 from exchange.states import OperationClass, TransactionState
 from hospitals.portal.reading import (
     UNBOOKED,
@@ -28,7 +29,7 @@ from hospitals.portal.reading import (
     transactions_of,
     unbooked,
 )
-from portal.selectors import scoped
+from portal.selectors import organisations_of, scoped
 from portal.site import PortalSite
 
 OLDEST_ROWS = 8
@@ -80,7 +81,7 @@ def home(site: PortalSite, request: HttpRequest) -> HttpResponse:
 
 def _needs(site: PortalSite, user: User, uncertain: QuerySet[Transaction]) -> list[Need]:
     """What only people can do, the most urgent first."""
-    page = {name: site.address(name) for name in ("queue", "refunds")}
+    page = {name: site.address(name) for name in ("queue", "refunds", "outage")}
     persons = uncertain.filter(state=TransactionState.NEEDS_HUMAN).order_by()
     person = persons.aggregate(count=Count("pk"), since=Min("state_at"))
     waiting = [
@@ -125,6 +126,13 @@ def _needs(site: PortalSite, user: User, uncertain: QuerySet[Transaction]) -> li
             "balance",
             "bad",
             since=wrong["unsquare_since__min"],
+        ),
+        Need(
+            gettext("Bills to settle anew"),
+            outage_count(organisations=organisations_of(user)),
+            page["outage"],
+            "power_off",
+            "plain",
         ),
         Need(
             gettext("Settled, but not booked by the HIS"),

@@ -11,8 +11,10 @@ from unfold.dataclasses import SearchResult
 
 from accounts.states import OrganisationKind, Role
 from hospitals.portal.acting import act, waiting
+from hospitals.portal.connection import connection
 from hospitals.portal.home import home
 from hospitals.portal.messages import messages
+from hospitals.portal.outage import outage
 from hospitals.portal.queue import queue
 from hospitals.portal.reading import reader, transactions_matching
 from hospitals.portal.refunds import refunds
@@ -44,9 +46,11 @@ class HospitalSite(PortalSite):
     menu = (
         MenuItem(_("Today"), "index", "today"),
         MenuItem(_("Unknown and reversals"), "queue", "help"),
+        MenuItem(_("Outage list"), "outage", "power_off"),
         MenuItem(_("Refunds due"), "refunds", "payments"),
         MenuItem(_("Transactions"), "transactions", "receipt_long"),
         MenuItem(_("Messages"), "messages", "swap_horiz"),
+        MenuItem(_("Connection"), "connection", "cable"),
     )
 
     def pages(self) -> list[URLPattern]:
@@ -57,6 +61,8 @@ class HospitalSite(PortalSite):
             self.page_path("transactions/<uuid:transaction_id>/<slug:act>/", act, "act", methods=WRITING),
             self.page_path("waiting/<str:kind>/<uuid:waiting_id>/", waiting, "waiting", methods=WRITING),
             self.page_path("queue/", queue, "queue"),
+            self.page_path("outage/", outage, "outage", methods=WRITING),
+            self.page_path("connection/", connection, "connection", methods=WRITING),
             self.page_path("refunds/", refunds, "refunds"),
             self.page_path("messages/", messages, "messages"),
         ]

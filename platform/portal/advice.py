@@ -67,6 +67,8 @@ STAFF_FIXES: dict[str, Text] = {
     "refund_unclaimed": _("Reach the patient; report the refund once it is paid."),
     "cash_short": _("Collect the difference from the patient, or book it as the hospital's loss."),
     "not_square": _("Look at the bill: somebody must find what is missing."),
+    "no_answer_compensate_first": _("Undo it in the HIS first; only then send it again."),
+    "late_answer_not_undone": _RULE,
     "ruled": _("Nothing: what two persons ruled is final."),
     "no_answer_nothing_at_stake": _("Ask again."),
 }
@@ -151,5 +153,31 @@ REFUSALS: dict[str, tuple[Text, Text]] = {
         _("Check the number; it may belong to another organisation."),
     ),
     "forbidden": (_("Your role may not do that."), _("Ask somebody of the back office.")),
+    "too_many_at_once": (_("That is too many at once; nothing was done."), _("Tick at most 100 of them.")),
+    "no_cash_stands": (
+        _("It is not on the outage list any more: it is settled, under way, cancelled, or has no cash."),
+        _("Look at its bill."),
+    ),
+    "cannot_resettle_here": (
+        _("What a new settlement needs is not here."),
+        _("Settle it from the HIS, naming what it replaces."),
+    ),
+    "no_name_left": (
+        _("It was settled anew too often from here."),
+        _("Settle it from the HIS under a number of its own."),
+    ),
+    "already_followed": (
+        _("A colleague or the HIS has settled it anew already."),
+        _("Nothing: look at its bill for the result."),
+    ),
+    "bill_has_open_wish": (_("Something else on this bill is under way."), _("Wait for its end, then try again.")),
+    "bill_already_settled": (
+        _("Another fee settled this bill."),
+        _("Look at its bill: report that the service is not given, or cancel the other one."),
+    ),
+    "no_route": (
+        _("No insurer is connected for this person's insurance any more."),
+        _("Ask the platform's operators."),
+    ),
     "client_key_ended": (_("This key was revoked or has expired."), _("Ask the platform's operators for a new one.")),
 }

@@ -152,6 +152,32 @@ LABELS: dict[str, dict[str, tuple[Text, str]]] = {
     "actor": {
         "exchange": (_("Platform"), PLAIN),
     },
+    "key": {
+        "live": (_("In use"), OK),
+        "ending": (_("Ends"), WAIT),
+        "expired": (_("Expired"), PLAIN),
+        "revoked": (_("Revoked"), PLAIN),
+    },
+    "scope": {
+        "transactions:write": (_("settle and report"), PLAIN),
+        "transactions:read": (_("read results"), PLAIN),
+        "clinical": (_("send records"), PLAIN),
+    },
+    # What stands between a bill of the outage list and its new settlement.
+    "need": {
+        "wish": (_("Its fee never reached us: settle it from the HIS, naming what it replaces."), PLAIN),
+        "credential": (
+            _("The patient was known by a credential only: read a new one and settle it in the HIS."),
+            PLAIN,
+        ),
+        "body": (_("What was asked for then cannot be opened any more: settle it from the HIS."), PLAIN),
+        "open_wish": (_("Something else on this bill is under way: wait for its end."), PLAIN),
+        "bill_settled": (
+            _("Another fee settled this bill: report that the service is not given, or cancel it."),
+            PLAIN,
+        ),
+        "lane": (_("The link to the insurer is paused or broken: wait until it is open again."), PLAIN),
+    },
     # Why a button is off.
     "why_not": {
         "waits": (_("It waits for its second name."), PLAIN),

@@ -62,5 +62,7 @@ PUBLIC_URL = environment.address("MEDISETTLE_PUBLIC_URL")
 SLIP_DAYS = 180
 # A refund that is due for longer than this is shown as unclaimed.
 UNCLAIMED_AFTER_SECONDS = 30 * 86400
+# Where hospitals' programs reach the listeners: shown in their portal. None: the address that the portal has itself.
+LISTENERS = environment.words("MEDISETTLE_LISTENERS")
 # The readable table of the house: which message kinds and jobs are handled by what.
 WIRING = "config.wiring"

@@ -163,6 +163,12 @@ def outage_list(
     return OutagePage(tuple(rows), next_cursor)
 
 
+def outage_count(*, organisations: Organisations) -> int:
+    """How many bills may be settled anew, LONGEST_PAGE at most: a hint for a first page, dearer to know exactly."""
+    ids, _more = _page(CANDIDATES, organisations, "", LONGEST_PAGE)
+    return len(ids)
+
+
 def refunds_due(
     *, organisations: Organisations, now: datetime, cursor: str = "", limit: int = PAGE_BILLS
 ) -> RefundsPage:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from exchange.services.acts import ActDraft, act_apply
 from exchange.services.endings import resolve_job
 from exchange.services.guards import shown_row
 from exchange.services.names import second_name_check, version_check
+from exchange.services.outage import Resettled, resettle_from_list
 from exchange.states import TransactionState
 from journal.services import jobs_ensure
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 BY_TWO = ("disown", "refunded", "service-cancelled")
 CASH_STORED = (AlreadyEnded, AlreadySucceeded, CannotBeAbandoned)
+OPERATOR_CHARACTERS = 40
 ASKABLE = (TransactionState.IN_DOUBT, TransactionState.REVERSING)
 
 
@@ -141,6 +143,34 @@ def query_again(*, transaction_id: UUID, user: User, trace_id: str, now: datetim
             raise NothingToAsk(extra=shown_row(row), his_no=row.his_no, state=row.state)
         jobs_ensure(drafts=[resolve_job(row, now=now)], now=now)
         _audit("desk.query_again", row, user, trace_id, now)
+
+
+def resettle_at_desk(
+    *, his_nos: Sequence[str], shift_no: str, user: User, trace_id: str, now: datetime
+) -> list[Resettled]:
+    """Settle anew from the outage list, each by itself, under the person's name. Raises TooManyAtOnce."""
+    home = user.organisation_id
+    with transaction.atomic():
+        results = resettle_from_list(
+            organisation_id=home,
+            his_nos=his_nos,
+            by=user.username,
+            operator_no=user.username[:OPERATOR_CHARACTERS],
+            shift_no=shift_no,
+            now=now,
+        )
+        for one in results:
+            if one.problem is None and not one.replayed:
+                audit_write(
+                    actor=user.username,
+                    organisation_id=home,
+                    action="desk.resettled",
+                    subject=one.his_no,
+                    details={"new_his_no": one.new_his_no},
+                    now=now,
+                    trace_id=trace_id,
+                )
+    return results
 
 
 def on_call_set(*, username: str, user: User, trace_id: str, now: datetime) -> None:

@@ -63,6 +63,8 @@ def test_no_page_shows_an_untranslated_word(settled_world: World, signed_in: Sig
         "queue/",
         "queue/?state=NEEDS_HUMAN",
         "refunds/",
+        "outage/",
+        "connection/?test=1",
         "transactions/",
         "messages/",
         "nowhere",

@@ -56,9 +56,9 @@
     dialog.setAttribute("aria-labelledby", "ms-act-title");
     dialog.append(document.importNode(part, true));
     dialog.addEventListener("close", () => dialog.remove());
-    document.querySelector(".ms-page").append(dialog);
+    document.body.append(dialog);
     dialog.showModal();
-    dialog.querySelector("input:not([type=hidden]), select, textarea")?.focus();
+    dialog.querySelector("input:not([type=hidden]), select, textarea")?.focus({ preventScroll: true });
   }
 
   document.addEventListener("click", (event) => {
@@ -73,6 +73,16 @@
       close.closest("dialog").close();
     }
     if (event.target.closest("[data-print]")) window.print();
+    // A row's own button sends this row only, whatever else is ticked.
+    const only = event.target.closest("[data-only]");
+    if (only) for (const box of only.form.querySelectorAll("[name=his_no]:checked")) box.checked = false;
+  });
+
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("[data-tick-all]")) return;
+    for (const box of event.target.form.querySelectorAll("[type=checkbox][name=his_no]:not(:disabled)")) {
+      box.checked = event.target.checked;
+    }
   });
 
   // One form is sent once, however often its button is pressed.
