@@ -27,6 +27,7 @@ from hospitals.listener.api import (
     trace_of,
     with_answer,
 )
+from hospitals.listener.examples import ACTS
 from hospitals.listener.parsing import canonical, digest_of, object_of
 from hospitals.listener.shapes import (
     VISIT_NO,
@@ -120,10 +121,11 @@ class ActView(ListenerView):
         return response
 
 
-def _documented(operation_id: str, shape: type[serializers.Serializer[Any]]) -> Any:
+def _documented(act: str, shape: type[serializers.Serializer[Any]]) -> Any:
     return extend_schema(
-        operation_id=operation_id,
+        operation_id=f"transactions_{act.replace('-', '_')}",
         request=shape,
+        examples=ACTS[act],
         parameters=[HIS_NO_PARAMETER, KEY_PARAMETER, header("Idempotent-Replayed", "`true`: told before.", on=[200])],
         responses={200: TransactionAnswer} | problems(400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 500, 503),
     )
@@ -132,7 +134,7 @@ def _documented(operation_id: str, shape: type[serializers.Serializer[Any]]) -> 
 class Abandon(ActView):
     act, shape = "abandon", AbandonRequest
 
-    @_documented("transactions_abandon", AbandonRequest)
+    @_documented("abandon", AbandonRequest)
     async def post(self, request: Any, holder: KeyHolder, his_no: str) -> HttpResponse:
         """Cash was taken; never dropped, also for a his_no that never came. 409 with the verdict once it has ended."""
         return await self.apply(request, holder, his_no)
@@ -141,7 +143,7 @@ class Abandon(ActView):
 class Acknowledge(ActView):
     act, shape = "acknowledge", AcknowledgeRequest
 
-    @_documented("transactions_acknowledge", AcknowledgeRequest)
+    @_documented("acknowledge", AcknowledgeRequest)
     async def post(self, request: Any, holder: KeyHolder, his_no: str) -> HttpResponse:
         """The hospital has booked the verdict."""
         return await self.apply(request, holder, his_no)
@@ -150,7 +152,7 @@ class Acknowledge(ActView):
 class Disown(ActView):
     act, shape = "disown", DisownRequest
 
-    @_documented("transactions_disown", DisownRequest)
+    @_documented("disown", DisownRequest)
     async def post(self, request: Any, holder: KeyHolder, his_no: str) -> HttpResponse:
         """The hospital never booked this success: it is reversed."""
         return await self.apply(request, holder, his_no)
@@ -159,7 +161,7 @@ class Disown(ActView):
 class Refunded(ActView):
     act, shape = "refunded", RefundedRequest
 
-    @_documented("transactions_refunded", RefundedRequest)
+    @_documented("refunded", RefundedRequest)
     async def post(self, request: Any, holder: KeyHolder, his_no: str) -> HttpResponse:
         """The patient got his money back: at most what is due."""
         return await self.apply(request, holder, his_no)
@@ -168,7 +170,7 @@ class Refunded(ActView):
 class ServiceCancelled(ActView):
     act, shape = "service-cancelled", ServiceCancelledRequest
 
-    @_documented("transactions_service_cancelled", ServiceCancelledRequest)
+    @_documented("service-cancelled", ServiceCancelledRequest)
     async def post(self, request: Any, holder: KeyHolder, his_no: str) -> HttpResponse:
         """The service will not be given: all cash is due back once nothing is live."""
         return await self.apply(request, holder, his_no)

@@ -25,7 +25,7 @@ from core.faults import fault_told
 from core.ids import HIS_NO
 from core.problems import CONTENT_TYPE, MethodNotAllowed, as_problem, problem_json
 from exchange.services.receive import Received, WishDraft
-from hospitals.listener import database
+from hospitals.listener import database, examples
 from hospitals.listener.batching import Overloaded
 from hospitals.listener.parsing import canonical, digest_of, object_of
 from hospitals.listener.shapes import ProblemShape, ShareShape, TransactionAnswer, TransactionRequest
@@ -112,6 +112,7 @@ class Transactions(ListenerView):
     @extend_schema(
         operation_id="transactions_create",
         request=TransactionRequest,
+        examples=examples.WISHES,
         parameters=[
             KEY_PARAMETER,
             header("Idempotent-Replayed", "`true`: this request was here before.", on=[200, 202]),
@@ -139,6 +140,7 @@ class OneTransaction(ListenerView):
     @extend_schema(
         operation_id="transactions_read",
         parameters=[HIS_NO_PARAMETER],
+        examples=examples.VERDICTS,
         responses={200: TransactionAnswer} | problems(401, 403, 404, 405, 408, 413, 500, 503),
     )
     async def get(self, request: Any, holder: KeyHolder, his_no: str) -> HttpResponse:

@@ -21,7 +21,7 @@ from exchange.selectors.lanes import LaneLink, lane_links
 from exchange.selectors.messages import message_path
 from exchange.selectors.transactions import transactions_visible
 from exchange.services.bills import bill_give
-from hospitals.listener import database
+from hospitals.listener import database, examples
 from hospitals.listener.api import HIS_NO_IN_PATH, HIS_NO_PARAMETER, ListenerView, in_order, problems, trace_of
 from hospitals.listener.database import Question
 from hospitals.listener.read_shapes import AbnormalAnswer, BillAnswer, LanesAnswer, MessagesAnswer
@@ -49,6 +49,7 @@ class OneBill(ListenerView):
         operation_id="bills_read",
         parameters=[VISIT_NO, BILL_NO],
         responses={200: BillAnswer} | READING | problems(404),
+        examples=examples.BILL,
     )
     async def get(self, request: Any, holder: KeyHolder, visit_no: str, bill_no: str) -> HttpResponse:
         """Every transaction, self-payment and refund of a bill, and whether it is square."""
@@ -60,6 +61,7 @@ class BillOfVisit(ListenerView):
         operation_id="bills_read_of_visit",
         parameters=[VISIT_NO],
         responses={200: BillAnswer} | READING | problems(404),
+        examples=examples.BILL,
     )
     async def get(self, request: Any, holder: KeyHolder, visit_no: str) -> HttpResponse:
         """The bill of a visit whose wishes named no `bill_no`."""
@@ -86,6 +88,7 @@ class Abnormal(ListenerView):
         operation_id="abnormal_list",
         parameters=[CURSOR],
         responses={200: AbnormalAnswer} | READING | problems(422),
+        examples=examples.ABNORMAL,
         description=f"What needs somebody now, oldest first, at most {PAGE_ENTRIES} entries a page.",
     )
     async def get(self, request: Any, holder: KeyHolder) -> HttpResponse:
@@ -133,7 +136,7 @@ def _place(cursor: str) -> Place:
 
 
 class Lanes(ListenerView):
-    @extend_schema(operation_id="lanes_list", responses={200: LanesAnswer} | READING)
+    @extend_schema(operation_id="lanes_list", responses={200: LanesAnswer} | READING, examples=examples.LANES)
     async def get(self, request: Any, holder: KeyHolder) -> HttpResponse:
         """The way to each insurer, so that a cashier knows before he tries."""
         holder.require(Scope.TRANSACTIONS_READ)

@@ -155,6 +155,31 @@ def validator(document: dict[str, Any], name: str) -> Any:
     )
 
 
+def test_every_example_is_of_its_shape(document: dict[str, Any]) -> None:
+    """Checked here too, because the pages that show them do not."""
+    checked: Counter[str] = Counter()
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+            for body in bodies:
+                for media in body.get("content", {}).values():
+                    for example in media.get("examples", {}).values():
+                        whole = {**media["schema"], "components": document["components"]}
+                        jsonschema_rs.Draft202012Validator(whole).validate(example["value"])
+                        checked[operation["operationId"]] += 1
+    assert checked["transactions_create"] == 6
+    assert checked.keys() >= {"transactions_read", "transactions_abandon", "bills_read", "abnormal_list", "lanes_list"}
+
+
+def test_the_insurer_may_be_left_to_the_platform(document: dict[str, Any]) -> None:
+    schema = validator(document, "TransactionRequest")
+    wish = document["paths"]["/api/his/v1/transactions"]["post"]["requestBody"]["content"]["application/json"]
+    settle = wish["examples"]["Settle"]["value"]
+    for insurance in (None, {"scheme": "310"}, {"scheme": "310", "region": None}):
+        schema.validate(settle | {"insurance": insurance})
+    assert not schema.is_valid(settle | {"insurance": {"region": "110000"}})
+
+
 @pytest.mark.parametrize("ending", ["1237", "9001", "9004", "9005"])
 def test_verdicts_are_as_documented(stack: LiveStack, document: dict[str, Any], ending: str) -> None:
     wish = stack.wish(ending=ending)
@@ -185,4 +210,6 @@ def test_the_documented_wish_of_the_contract_is_accepted(stack: LiveStack, docum
       "total_minor": 10000, "currency": "CNY", "of": null, "retry_of": null, "replaces": null,
       "presettle_of": null, "expect_cash_minor": null, "wait_seconds": 10}""")
     validator(document, "TransactionRequest").validate(wish)
+    # The generated requests play with the example under its own numbers.
+    wish |= {"his_no": "HIS-20261122-000009", "visit": wish["visit"] | {"visit_no": "V-1009"}}
     assert stack.post(wish).verdict == "succeeded"
