@@ -24,11 +24,14 @@ WORDS = set(re.findall(r"[A-Za-z0-9_]+", " ".join(INLINE)))
 # Where the problems stand that these doors can answer with.
 MODULES = (
     *("core.errors", "core.problems", "accounts.services.client_keys", "exchange.selectors.routing"),
-    *(f"exchange.services.{name}" for name in ("guards", "receive", "acts", "abandon", "refunds")),
-    *(f"hospitals.listener.{name}" for name in ("api", "handler", "parsing")),
+    *(
+        f"exchange.services.{name}"
+        for name in ("guards", "receive", "acts", "abandon", "refunds", "days", "shifts", "slips")
+    ),
+    *(f"hospitals.listener.{name}" for name in ("api", "handler", "parsing", "slip")),
 )
 # Bases, and what is no answer of these doors.
-OTHERS = {"problem", "conflict", "client_key_ended"}
+OTHERS = {"problem", "conflict", "client_key_ended", "no_list_to_sign"}
 KINDS_OF_BILLS = {"unacknowledged", "refund_due", "refund_unclaimed", "cash_short", "not_square"}
 
 
