@@ -27,7 +27,7 @@ from hospitals.listener.database import Question
 
 PDF, HTML = "application/pdf", "text/html"
 STYLE = """
-@page{size:80mm 150mm;margin:4mm}
+@page{size:80mm 180mm;margin:4mm}
 body{margin:0;font:10.5pt/1.4 "PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif;color:#000;background:#fff}
 main{max-width:72mm;margin:0 auto;padding:2mm}
 header strong,header span,h1 span,p[lang]{display:block}

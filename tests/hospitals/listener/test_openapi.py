@@ -83,6 +83,7 @@ def ask_generated(
         ("transactions_refunded", {404}),
         ("transactions_service_cancelled", {404}),
         ("transactions_messages", {404}),
+        ("transactions_slip", {404, 406}),
         ("bills_read", {404}),
         ("bills_read_of_visit", {404}),
         ("abnormal_list", {200, 422}),
