@@ -202,7 +202,7 @@ def _named(wishes: Sequence[ShiftWish], paid: dict[UUID, int]) -> dict[str, Any]
                 "state": wish.state,
                 "total_minor": wish.total_minor,
                 "paid_minor": paid.get(wish.id, 0),
-                "since": wish.since.isoformat(),
+                "since": wish.since.isoformat().replace("+00:00", "Z"),
                 "operator_no": wish.operator_no,
             }
             for wish in wishes[:NAMED_LIMIT]
