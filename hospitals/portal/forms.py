@@ -39,7 +39,7 @@ class AmountField(forms.CharField):
             return None
         try:
             # Digits only: Decimal would take 1e3 and NaN as well.
-            amount = Decimal(typed if re.fullmatch(r"\d{1,15}(\.\d+)?", typed, re.ASCII) else "x")
+            amount = Decimal(typed if re.fullmatch(r"-?\d{1,15}(\.\d+)?", typed, re.ASCII) else "x")
             minor = amount.scaleb(self.exponent)
         except InvalidOperation:
             raise forms.ValidationError(_("Enter an amount such as 80.00.")) from None
@@ -190,3 +190,22 @@ FORMS: dict[str, type[ActForm]] = {
     "disown": DisownForm,
     "service-cancelled": ServiceCancelledForm,
 }
+
+
+class ShiftForm(forms.Form):
+    """What the till holds for a shift, per tender. A till that gave back more than it took is below zero."""
+
+    token = forms.UUIDField(widget=forms.HiddenInput)
+    shift_no = forms.CharField(widget=forms.HiddenInput, max_length=SHIFT_CHARACTERS)
+
+    def __init__(self, *args: Any, currency: str, **kwargs: Any) -> None:
+        super().__init__(*args, **{"auto_id": "shift_%s", **kwargs})
+        for tender, words in TENDERS:
+            self.fields[tender] = AmountField(
+                currency=currency, least_minor=-LARGEST_MINOR, label=words, required=False
+            )
+
+    def totals(self) -> dict[str, int]:
+        return {
+            tender: self.cleaned_data[tender] for tender, _words in TENDERS if self.cleaned_data[tender] is not None
+        }

@@ -12,12 +12,14 @@ from unfold.dataclasses import SearchResult
 from accounts.states import OrganisationKind, Role
 from hospitals.portal.acting import act, waiting
 from hospitals.portal.connection import connection
+from hospitals.portal.days import day
 from hospitals.portal.home import home
 from hospitals.portal.messages import messages
 from hospitals.portal.outage import outage
 from hospitals.portal.queue import queue
 from hospitals.portal.reading import reader, transactions_matching
 from hospitals.portal.refunds import refunds
+from hospitals.portal.shifts import shifts
 from hospitals.portal.transaction import transaction
 from hospitals.portal.transactions import transactions
 from portal.labels import label
@@ -48,6 +50,8 @@ class HospitalSite(PortalSite):
         MenuItem(_("Unknown and reversals"), "queue", "help"),
         MenuItem(_("Outage list"), "outage", "power_off"),
         MenuItem(_("Refunds due"), "refunds", "payments"),
+        MenuItem(_("Shifts"), "shifts", "point_of_sale"),
+        MenuItem(_("Day reconciliation"), "days", "fact_check"),
         MenuItem(_("Transactions"), "transactions", "receipt_long"),
         MenuItem(_("Messages"), "messages", "swap_horiz"),
         MenuItem(_("Connection"), "connection", "cable"),
@@ -63,6 +67,8 @@ class HospitalSite(PortalSite):
             self.page_path("queue/", queue, "queue"),
             self.page_path("outage/", outage, "outage", methods=WRITING),
             self.page_path("connection/", connection, "connection", methods=WRITING),
+            self.page_path("shifts/", shifts, "shifts", methods=WRITING),
+            self.page_path("days/", day, "days", methods=WRITING),
             self.page_path("refunds/", refunds, "refunds"),
             self.page_path("messages/", messages, "messages"),
         ]

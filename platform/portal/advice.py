@@ -179,5 +179,27 @@ REFUSALS: dict[str, tuple[Text, Text]] = {
         _("No insurer is connected for this person's insurance any more."),
         _("Ask the platform's operators."),
     ),
+    "shift_is_closed": (
+        _("This shift was closed before with other totals."),
+        _("A shift is closed once: carry what was forgotten into the next one, with a note."),
+    ),
+    "day_is_signed": (
+        _("The list of this day is signed."),
+        _("A signed list is replaced only by a new one from the HIS with two names."),
+    ),
+    "list_changed": (
+        _("The HIS sent another list while you looked at this one. Nothing was signed."),
+        _("Look at the new list, then sign that one."),
+    ),
+    "second_name_needed": (
+        _("The list lacks very many settled fees: one name is not enough to give them all up."),
+        _("Look whether the list is whole. If it is, send it from the HIS with two names."),
+    ),
+    "too_many_absent": (
+        _("The list lacks too many settled fees to give them up at once."),
+        _("Mark what was booked, disown the others one by one, then sign."),
+    ),
+    "no_list_to_sign": (_("The HIS has sent no list of this day yet."), _("Send it from the HIS, then sign it here.")),
+    "day_not_begun": (_("This day has not begun."), _("Choose another day.")),
     "client_key_ended": (_("This key was revoked or has expired."), _("Ask the platform's operators for a new one.")),
 }

@@ -178,6 +178,16 @@ LABELS: dict[str, dict[str, tuple[Text, str]]] = {
         ),
         "lane": (_("The link to the insurer is paused or broken: wait until it is open again."), PLAIN),
     },
+    # How the hospital's list of a day and ours differ.
+    "difference": {
+        "absent": (_("Settled here, missing on the list"), BAD),
+        "unknown": (_("On the list, not known here"), BAD),
+        "not_succeeded": (_("On the list, not settled here"), BAD),
+        "amounts_differ": (_("Amounts differ"), BAD),
+        "duplicate": (_("Twice on the list"), WAIT),
+        "unacknowledged": (_("Not marked as booked"), WAIT),
+        "other_day": (_("Settled on another day"), WAIT),
+    },
     # Why a button is off.
     "why_not": {
         "waits": (_("It waits for its second name."), PLAIN),

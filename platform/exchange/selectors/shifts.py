@@ -15,8 +15,10 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from exchange.bills import BillLine, chains_of
+from exchange.models import ShiftClose
 from exchange.states import OPEN, OperationClass, TransactionState
 
 NAMED_LIMIT = 1000
@@ -208,3 +210,8 @@ def _named(wishes: Sequence[ShiftWish], paid: dict[UUID, int]) -> dict[str, Any]
             for wish in wishes[:NAMED_LIMIT]
         ],
     }
+
+
+def shift_closes() -> QuerySet[ShiftClose]:
+    """Closed shifts, the latest first. Whose: row security and the portal's fence say."""
+    return ShiftClose.objects.order_by("-closed_at", "pk")

@@ -24,18 +24,19 @@ register = template.Library()
 
 
 @register.simple_tag
-def money(minor: int | None, currency: str) -> SafeString:
+def money(minor: int | str | None, currency: str) -> SafeString:
     """An amount in minor units with its currency, or a dash for none."""
-    if minor is None:
+    if minor is None or minor == "":
         return SafeString('<span class="ms-none">–</span>')
     number, _, code = str(Money(int(minor), currency)).partition(" ")
     return format_html('<span class="ms-money" translate="no">{} <small>{}</small></span>', number, code)
 
 
 @register.simple_tag
-def moment(at: datetime | None, milliseconds: bool = False) -> SafeString:
-    """A moment in the organisation's time zone; the tooltip has it in UTC."""
-    if at is None:
+def moment(at: datetime | str | None, milliseconds: bool = False) -> SafeString:
+    """A moment in the organisation's time zone; the tooltip has it in UTC. Stored reports have theirs in RFC 3339."""
+    at = datetime.fromisoformat(at) if isinstance(at, str) and at else at
+    if not isinstance(at, datetime):
         return SafeString('<span class="ms-none">–</span>')
     local = timezone.localtime(at)
     text = local.strftime("%Y-%m-%d %H:%M:%S")

@@ -130,7 +130,19 @@ def test_no_page_takes_anything_but_reading(settled_world: World, signed_in: Sig
 def test_the_site_has_these_addresses_and_no_admin_forms() -> None:
     names = {pattern.name for pattern in site.get_urls() if isinstance(pattern, URLPattern)}
     reading = {"index", "queue", "refunds", "transactions", "transaction", "messages"}
-    assert names == {"login", "logout", "search", "act", "waiting", "outage", "connection", *reading, None}
+    assert names == {
+        "login",
+        "logout",
+        "search",
+        "act",
+        "waiting",
+        "outage",
+        "connection",
+        "shifts",
+        "days",
+        *reading,
+        None,
+    }
     assert site._registry == {}
 
 
