@@ -170,6 +170,6 @@ def live_stack(folder: Path, **shape: Any) -> Iterator[LiveStack]:
 
 @pytest.fixture(scope="module")
 def live(live_template: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
-    """The usual stack, one per test module. Mark the module with `pytest.mark.xdist_group` of its own name."""
+    """The usual stack, one per test module. A file of tests runs in one process, so it starts once."""
     with live_stack(tmp_path_factory.mktemp("live")) as stack:
         yield stack

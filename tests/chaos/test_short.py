@@ -11,8 +11,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from deploy.local.folders import ROOT
 from insurers.sandbox.faults import FAULTS
 
@@ -21,7 +19,6 @@ WISHES = 400
 LIMIT_SECONDS = 480.0
 
 
-@pytest.mark.xdist_group("chaos")
 def test_under_faults_and_blows_every_book_agrees(tmp_path: Path) -> None:
     seed = os.environ.get("CHAOS_SEED", "1")
     options = ["--count", str(WISHES), "--seed", seed, "--form", "short", "--out", str(tmp_path)]

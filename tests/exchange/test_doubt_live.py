@@ -9,7 +9,6 @@ import pytest
 
 from tests.live import Answer, LiveStack, until
 
-pytestmark = pytest.mark.xdist_group("test_doubt_live")
 SECONDS = 40.0
 
 

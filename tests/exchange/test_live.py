@@ -6,12 +6,9 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
-
 from tests.books import at_rest, books_agree, doubted, sent_once
 from tests.live import Answer, LiveStack, until
 
-pytestmark = pytest.mark.xdist_group("live-exchange")
 # Fault -> whether it leaves a doubt, the state it ends in, and whether the insurer holds the settlement.
 FAULTS = {
     "commit_then_silence": (True, "SUCCEEDED", True),

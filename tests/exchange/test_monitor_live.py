@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.exchange.test_doubt_live import ends, say, settlements
 from tests.live import live_stack
-
-pytestmark = pytest.mark.xdist_group("test_monitor_live")
 
 
 def test_a_doubt_without_a_job_is_found_by_beat_and_reversed(live_template: None, tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from tests.books import at_rest, books_agree, doubted, sent_once
 from tests.exchange.peer import full_backlog
 from tests.live import LiveStack, live_stack, until
 
-pytestmark = pytest.mark.xdist_group("live-journal")
 HUNG = """
 UPDATE exchange_insurerinterface SET base_url = %s WHERE code = %s
 """

@@ -5,13 +5,11 @@ from __future__ import annotations
 import itertools
 import re
 
-import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.journeys.conftest import Watch, picture
 from tests.world import CREDENTIAL, ID_NO, NAME, PASSWORD, PHONE, World
 
-pytestmark = pytest.mark.xdist_group("browser")
 DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 SIZES: dict[str, ViewportSize] = {
     "desktop": DESKTOP,

@@ -13,7 +13,6 @@ from hospitals.listener.slip import slip_page
 from tests.journeys.conftest import Watch, picture
 from tests.world import World
 
-pytestmark = pytest.mark.xdist_group("browser")
 PHONE: ViewportSize = {"width": 360, "height": 640}
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 

@@ -12,7 +12,6 @@ import pytest
 from medisettle_client import Client, Limits, Problem, SelfPayment, Unanswered, Verdict
 from tests.live import LiveStack, until
 
-pytestmark = pytest.mark.xdist_group("live-client-acts")
 NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
 HURRIED = Limits(deadline_seconds=1.0, pauses_seconds=(0.05, 0.1))
 

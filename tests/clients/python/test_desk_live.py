@@ -12,7 +12,6 @@ import pytest
 from medisettle_client import Client, Problem
 from tests.live import LiveStack, until
 
-pytestmark = pytest.mark.xdist_group("live-client-desk")
 NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
 
 

@@ -19,7 +19,6 @@ from medisettle_client import AsyncClient, Client, Limits, Problem, Unanswered
 from medisettle_client.addresses import Addresses
 from tests.live import LiveStack, until
 
-pytestmark = pytest.mark.xdist_group("live-client")
 HURRIED = Limits(deadline_seconds=1.0, pauses_seconds=(0.05, 0.1))
 PROGRAM = """
 import json, sys

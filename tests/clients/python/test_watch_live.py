@@ -18,7 +18,6 @@ import pytest
 from medisettle_client import Change, Client, Limits
 from tests.live import LiveStack, until
 
-pytestmark = pytest.mark.xdist_group("live-client-watch")
 NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
 PROGRAM = """
 import json, sys, time

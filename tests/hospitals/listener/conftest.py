@@ -13,7 +13,7 @@ __all__ = ["live_template"]
 
 @pytest.fixture(scope="session")
 def stack(live_template: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
-    """Two listeners, one worker group, two insurers. Mark the module with `xdist_group("listener")`.
+    """Two listeners, one worker group, two insurers.
 
     The deadline is long: an insurer that a test slows down shall still answer in time on a busy machine.
     """

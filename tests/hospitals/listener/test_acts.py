@@ -12,7 +12,6 @@ from tests.hospitals.listener.checks import check_problem, nothing_written
 from tests.hospitals.listener.counter import bill_of, doubtful, naming, say, settled, unsent
 from tests.live import LiveStack
 
-pytestmark = pytest.mark.xdist_group("listener")
 ACTS: dict[str, dict[str, Any]] = {
     "abandon": {"self_paid_minor": 10000},
     "acknowledge": {},

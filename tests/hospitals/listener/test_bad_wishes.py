@@ -11,7 +11,6 @@ import pytest
 from tests.hospitals.listener.checks import check_problem, nothing_written
 from tests.live import LiveStack
 
-pytestmark = pytest.mark.xdist_group("listener")
 Wish = dict[str, Any]
 Change = Callable[[Wish], Any]
 

@@ -12,8 +12,6 @@ import pytest
 from tests.hospitals.listener.checks import check_problem, nothing_written, raw_request, talk
 from tests.live import Answer, LiveStack
 
-pytestmark = pytest.mark.xdist_group("listener")
-
 
 def close(stack: LiveStack, shift_no: str, *totals: tuple[str, int], key: str = "", hospital: str = "HOSP-A") -> Answer:
     body = json.dumps({"totals": [{"tender": tender, "amount_minor": minor} for tender, minor in totals]}).encode()

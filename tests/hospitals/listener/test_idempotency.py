@@ -8,12 +8,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
-
 from tests.hospitals.listener.checks import check_problem, nothing_written
 from tests.live import Answer, LiveStack
 
-pytestmark = pytest.mark.xdist_group("listener")
 CROWD = 50
 
 

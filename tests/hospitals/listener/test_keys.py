@@ -13,7 +13,6 @@ import pytest
 from tests.hospitals.listener.checks import check_problem, nothing_written, raw_request, talk
 from tests.live import Answer, LiveStack
 
-pytestmark = pytest.mark.xdist_group("listener")
 READ, WRITE = "transactions:read", "transactions:write"
 
 

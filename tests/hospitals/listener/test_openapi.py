@@ -18,7 +18,6 @@ from schemathesis.specs.openapi import checks as conformance
 
 from tests.live import LiveStack
 
-pytestmark = pytest.mark.xdist_group("listener")
 EXAMPLES = {"transactions_create": 120}
 EXAMPLES_OTHERWISE = 40
 REFUSED = conformance.negative_data_rejection

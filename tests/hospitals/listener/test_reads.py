@@ -13,9 +13,6 @@ from tests.hospitals.listener.counter import abnormal, bill_of, kinds_of, say, u
 from tests.hospitals.listener.test_keys import READ, WRITE, new_key
 from tests.live import LiveStack, until
 
-pytestmark = pytest.mark.xdist_group("listener")
-
-
 # Bills -----------------------------------------------------------------------------------------------------------
 
 

@@ -14,8 +14,6 @@ from tests.hospitals.listener.test_acts import ACTS
 from tests.hospitals.listener.test_zones import listener, status_at
 from tests.live import Answer, LiveStack, until
 
-pytestmark = pytest.mark.xdist_group("listener")
-
 
 def test_a_wish_in_doubt_is_not_replaced(stack: LiveStack) -> None:
     wish = doubtful(stack)

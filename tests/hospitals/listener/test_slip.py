@@ -8,13 +8,9 @@ from contextlib import closing
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
-import pytest
-
 from tests.exchange.test_doubt_live import say
 from tests.hospitals.listener.checks import check_problem, nothing_written
 from tests.live import Answer, LiveStack, until
-
-pytestmark = pytest.mark.xdist_group("listener")
 
 
 def page(stack: LiveStack, path: str, *, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], str]:

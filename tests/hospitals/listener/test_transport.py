@@ -14,7 +14,6 @@ import pytest
 from tests.hospitals.listener.checks import check_problem, nothing_written, raw_request, read_on, talk
 from tests.live import LiveStack, until
 
-pytestmark = pytest.mark.xdist_group("listener")
 LIMIT = 2 * 1024 * 1024
 
 

@@ -10,8 +10,6 @@ import pytest
 from tests.hospitals.listener.checks import check_problem
 from tests.live import LiveStack
 
-pytestmark = pytest.mark.xdist_group("listener")
-
 
 def stored(stack: LiveStack, his_no: str) -> list[tuple[str, dict[str, Any]]]:
     """(verdict, body) of each stored verdict, oldest first."""

@@ -16,7 +16,6 @@ import pytest
 
 from tests.live import LiveStack, until
 
-pytestmark = pytest.mark.xdist_group("listener")
 CASHIERS = 500
 THREADS_LIMIT = 12
 CONNECTIONS_LIMIT = 6

@@ -7,14 +7,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-import pytest
-
 from deploy.local import ports
 from deploy.local.folders import ROOT
 from deploy.local.processes import Command
 from tests.live import LiveStack
 
-pytestmark = pytest.mark.xdist_group("listener")
 HOSPITAL = ("/api/his/v1/transactions/A", "/api/his/v1/transactions", "/api/his/v1/openapi.json")
 PORTAL = ("/hospital/", "/hospital/login/")
 SLIP = f"/s/{'A' * 43}"
