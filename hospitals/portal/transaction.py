@@ -98,7 +98,7 @@ def _bill(row: Transaction, seen: Organisations) -> dict[str, Any]:
         if ids
         for posting in postings_of(cause_kind=kind, cause_ids=ids, organisations=seen)
     ]
-    return {**found, "postings": sorted(postings, key=lambda one: one.booked_at)}
+    return {**found, "postings": sorted(postings, key=lambda one: (one.booked_at, one.reverses_id is None))}
 
 
 def _relation(one: Transaction, rows: Mapping[UUID, Transaction]) -> tuple[str, Transaction | None]:

@@ -104,5 +104,7 @@ def test_every_page_fits_its_window_in_both_languages(browser: Browser, site_url
 
 def addresses(world: World) -> dict[str, str]:
     pages = {"home": "", "transactions": "transactions/", "messages": "messages/", "nothing": "transactions/?q=nothing"}
+    desk = ("queue", "outage", "refunds", "shifts", "days")
+    pages |= {"connection": "connection/?test=1", **{name: f"{name}/" for name in desk}}
     told = ("A-SHARED", "A-DOUBT", "A-REFUSED", "A-UNSENT")
     return pages | {name: f"transactions/{world.transactions[name]}/" for name in told}
