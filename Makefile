@@ -4,7 +4,7 @@ ARGS ?=
 # Addresses and keys are made up for the check; the servers are started for it.
 PRODUCTION := MEDISETTLE_ENV=production MEDISETTLE_HOSTS=settle.example.org
 
-.PHONY: help setup demo demo-stop test check lock bench chaos clean
+.PHONY: help setup demo demo-stop test check lock bench chaos simulate mutants clean
 
 help:
 	@echo "make demo [ARGS=--story|--detach] [PORT=8000]   run everything on this machine"
@@ -13,6 +13,8 @@ help:
 	@echo "make check                                      style, types, imports, migrations, settings"
 	@echo "make bench                                      figures into var/bench/latest.json"
 	@echo "make chaos [N=5000] [SEED=1]                    load, faults and kills; a report into var/proof"
+	@echo "make simulate [SEEDS=5000 TX=20 FROM=1]         days drawn from seeds, with crashes at every commit"
+	@echo "make mutants [ARGS=name]                        break each promise: its tests must go red"
 	@echo "make lock                                       resolve requirements.lock again"
 	@echo "make clean                                      remove what stopped instances and tools left behind"
 
@@ -48,6 +50,13 @@ SEED ?= 1
 
 chaos: setup
 	@exec $(PYTHON) -m chaos --count $(N) --seed $(SEED) $(ARGS)
+
+simulate: setup
+	@SIMULATE_SEEDS=$(or $(SEEDS),5000) SIMULATE_TX=$(or $(TX),20) SIMULATE_FROM=$(or $(FROM),1) \
+	    $(PYTHON) -m pytest tests/simulation/test_seeds.py -n 0 $(ARGS)
+
+mutants: setup
+	@exec $(PYTHON) -m tests.mutants $(ARGS)
 
 lock:
 	@sh deploy/lock.sh

@@ -63,7 +63,8 @@ def accounts_of(facts: Facts) -> list[Account]:
     for one in facts.cash:
         cash[one.bill].append(one)
     unclear = undecided(facts)
-    given_up = {told.asked for told in facts.told if told.act == "service-cancelled" and told.status == 200}
+    said = (told for told in facts.told if told.act == "service-cancelled" and told.status == 200)
+    given_up = {told.asked.partition("~")[0] for told in said}
     return [
         Account(
             bill=bill,

@@ -39,7 +39,7 @@ PATIENCE_SECONDS = 30.0
 _numbers = itertools.count(1)
 
 
-def until[Found](look: Callable[[], Found], *, seconds: float = PATIENCE_SECONDS, what: str = "it") -> Found:
+def until[Found](look: Callable[[], Found | None], *, seconds: float = PATIENCE_SECONDS, what: str = "it") -> Found:
     """What `look` returns as soon as that is true; fails the test after `seconds`."""
     give_up_at = time.monotonic() + seconds
     while not (found := look()):

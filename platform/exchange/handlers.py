@@ -115,8 +115,8 @@ class WatchHandler(ResolveHandler):
 
     def conclude(self, outcomes: Sequence[Outcome], *, now: datetime) -> list[Disposition]:
         results = [_result(outcome, _read(outcome), now=now) for outcome in outcomes]
-        answers_conclude(results=results, now=now)
-        return [_looked(outcome.work.job, now) for outcome in outcomes]
+        again_at = answers_conclude(results=results, now=now, watching=True)
+        return [_once_more(outcome.work.job, again_at[outcome.work.job.subject_id]) for outcome in outcomes]
 
 
 def _items(
@@ -140,11 +140,6 @@ def _items(
 
 def _once_more(job: ClaimedJob, again_at: datetime | None) -> Disposition:
     return Done(job) if again_at is None else Later(job, again_at)
-
-
-def _looked(job: ClaimedJob, now: datetime) -> Disposition:
-    looks, ladder = job.attempts + 1, settings.LADDERS["watch"]
-    return Later(job, now + timedelta(seconds=ladder[looks])) if looks < len(ladder) else Done(job)
 
 
 class LocateHandler(NetworkDoor):

@@ -114,7 +114,10 @@ class Locked:
         """What each wish of the bill is told of its cash, as things are in memory now."""
         lines = self.lines(bill_id)
         terms = bill_terms(lines, refunded_minor=self.bills[bill_id].refunded_minor)
-        return {line.id: cash_view(line, lines, terms) for line in lines}
+        views = {line.id: cash_view(line, lines, terms) for line in lines}
+        # A cancel has no cash of its own; it too says how the bill stands.
+        others = [row.pk for row in self.rows.values() if row.bill_id == bill_id and row.pk not in views]
+        return views | dict.fromkeys(others, CashView(square=terms.square, outside=terms.outside))
 
     def remember(self) -> None:
         """Keep what was told, of the bills where one wish's end may change what another is told."""

@@ -214,4 +214,4 @@ def test_a_cancel_is_neither_disowned_nor_refunded(house: House) -> None:
         turns(house)
     assert code_of(act(house, "C", "disown", reason="x")) == "nothing_to_disown"
     assert code_of(refund(house, "C", 1)) == "refund_exceeds_due"
-    assert code_of(act(house, "C", "service-cancelled")) == "cancel_first"
+    assert code_of(act(house, "C", "service-cancelled")) == "not_a_fee"

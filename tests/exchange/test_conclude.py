@@ -133,6 +133,14 @@ def test_a_refusal_in_words_that_cannot_be_stored_is_a_refusal_all_the_same(hous
 
 # Doubt ---------------------------------------------------------------------------------------------
 
+
+def tampered(connection: socket.socket, headers: dict[str, str], request: dict[str, Any]) -> bool:
+    """An answer that was changed on its way: the signature is whole, and that of another body."""
+    answer = signed(headers, json.dumps(answer_to(request)).encode())
+    connection.sendall(answer.replace(b'"settlement_no": "S-', b'"settlement_no": "T-'))
+    return True
+
+
 DOUBTS: dict[str, Script] = {
     "a settlement number with NUL": answering(settlement_no="S\0"),
     "a settlement number with half a character": answering(settlement_no="S\ud800"),
@@ -167,6 +175,7 @@ DOUBTS: dict[str, Script] = {
     "an empty body": body(b""),
     "a number of a million digits": body(b'{"msgid": ' + b"9" * 1_000_000 + b"}"),
     "no signature": sending(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"),
+    "the signature of another body": tampered,
     "an unknown key": envelope(**{"Key-Id": "k9"}),
     "another correlation id": envelope(**{"Correlation-Id": "somebody-else"}),
     "another message id": envelope(**{"Message-Id": "MS1"}),

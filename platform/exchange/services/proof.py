@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
+
+from django.conf import settings
 
 from core.bulk import rows_insert
 from exchange.doubt import SILENT, Case, Step, Try, ladder_delay, next_step
@@ -21,18 +23,21 @@ S = TransactionState
 WITHOUT_END = (S.IN_DOUBT, S.REVERSING)
 
 
-def answers_conclude(*, results: Sequence[CallResult], now: datetime) -> dict[UUID, datetime | None]:
+def answers_conclude(
+    *, results: Sequence[CallResult], now: datetime, watching: bool = False
+) -> dict[UUID, datetime | None]:
     """Write outcomes once, move what they prove; returns when to look at each transaction again, None: never.
 
-    Of two answers about one transaction the second is read in the light of the first.
+    `watching`: what has ended is looked after all the same. Of two answers about one transaction the second is read in
+    the light of the first.
     """
     firsts = {result.transaction_id: result for result in reversed(results)}
     seconds = [result for result in results if result is not firsts[result.transaction_id]]
-    again_at = _answers_conclude(list(firsts.values()), now=now)
-    return again_at | answers_conclude(results=seconds, now=now) if seconds else again_at
+    again_at = _answers_conclude(list(firsts.values()), watching, now=now)
+    return again_at | answers_conclude(results=seconds, now=now, watching=watching) if seconds else again_at
 
 
-def _answers_conclude(results: Sequence[CallResult], *, now: datetime) -> dict[UUID, datetime | None]:
+def _answers_conclude(results: Sequence[CallResult], watching: bool, *, now: datetime) -> dict[UUID, datetime | None]:
     ids = [result.transaction_id for result in results]
     locked = bills_and_transactions_lock(ids)
     outcomes_write(results, now=now)
@@ -53,7 +58,8 @@ def _answers_conclude(results: Sequence[CallResult], *, now: datetime) -> dict[U
             endings.append(ending)
     rows_insert(witnesses)
     endings_write(endings, locked=locked, now=now)
-    return {one.transaction_id: _again_at(one, locked, tries, undoings, now=now) for one in results}
+    look = _look_again_at if watching else _again_at
+    return {one.transaction_id: look(one, locked, tries, undoings, now=now) for one in results}
 
 
 def answer_unconcluded(*, result: CallResult, now: datetime) -> None:
@@ -251,3 +257,19 @@ def _again_at(
     if next_step(case, now=now).step is Step.DONE:
         return None
     return now + ladder_delay("query", 1) if silent else now
+
+
+def _look_again_at(
+    result: CallResult, locked: Locked, tries: dict[UUID, list[Try]], undoings: dict[UUID, Undoing], *, now: datetime
+) -> datetime | None:
+    """When the watch looks again. A look that was not answered is no look: it is repeated before the next one."""
+    row = locked.rows[result.transaction_id]
+    if row.state not in (S.REVERSED, S.REJECTED):
+        return None
+    asked = case_of(row, tries[row.pk], undoing_now(undoings[row.pk])).since(row.state_at, CallKind.QUERY)
+    looks = sum(one.outcome not in SILENT for one in asked)
+    if asked and asked[-1].outcome in SILENT:
+        silences = len(asked) - looks
+        return now + ladder_delay("query", silences) if silences < len(settings.LADDERS["query"]) else None
+    ladder = settings.LADDERS["watch"]
+    return now + timedelta(seconds=ladder[looks]) if looks < len(ladder) else None
