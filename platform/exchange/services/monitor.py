@@ -88,7 +88,8 @@ _TOP = _Lost(UUID(int=0), 0, datetime.fromisoformat("0001-01-02T00:00:00+00:00")
 def abnormal_check(*, now: datetime, limit: int) -> Checked:
     """Queue what nobody would look at, at most `limit` rows, BATCH of them in one commit. Role worker.
 
-    Two checks at once share the work: each skips what the other holds. The next run finds what this one has left.
+    Two checks at once share the work: each skips what the other holds. Where one has just let go of a row, both may
+    count it; the job is one all the same. The next run finds what this one has left.
     """
     checked, place = Checked(owned=_owners_give(limit)), _TOP
     while checked.queued + checked.released < limit:
@@ -115,6 +116,8 @@ def _lost(place: _Lost, now: datetime, limit: int) -> list[_Lost]:
         **{str(state).lower(): list(kinds) for state, kinds in KINDS.items()},
     }
     with connection.cursor() as cursor:
+        # While jobs are few, PostgreSQL would look for each one by reading the whole table: which this very run fills.
+        cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(LOST, values)
         return [_Lost(*row) for row in cursor.fetchall()]
 
