@@ -139,7 +139,8 @@ def _query_reversing(
         return _nothing_held(row, result, undoing, believed=True, now=now) if proves else None
     if reply.outcome is not CallOutcome.DONE or reply.held is Held.STANDS:
         return None
-    if reply.held is Held.UNDONE:
+    # Undone by whom, where we have sent no reversal yet?
+    if reply.held is Held.UNDONE and case.since(undoing.ours_since or case.state_at, CallKind.REVERSE):
         return _undone(row, result, undoing, ReversalEnd.ACCEPTED, "", "reversal_accepted", now=now)
     if reply.held is Held.REFUSED:
         return _nothing_held(row, result, undoing, believed=True, now=now)
