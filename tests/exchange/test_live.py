@@ -128,6 +128,7 @@ def test_the_breaker_opens_on_doubt_and_closes_when_questions_are_answered(live:
         for wish in wishes:
             live.post(wish)
         refused = until(lambda: not_sent(live.post(live.wish(wait_seconds=1))), what="an open breaker")
+        assert refused is not None
         assert refused.body["reason"]["code"] == "lane_broken"
         assert live.post(live.wish(insurer="SANDBOX-B")).verdict == "succeeded", "another insurer's lane is another"
     finally:
@@ -146,6 +147,7 @@ def not_sent(answer: Answer) -> Answer | None:
 def test_a_broken_lane_goes_on_reversing_and_closes_with_it(live: LiveStack) -> None:
     wishes = break_the_lane(live, "SANDBOX-B", on="settle")
     refused = until(lambda: not_sent(live.post(live.wish(insurer="SANDBOX-B", wait_seconds=1))), what="an open breaker")
+    assert refused is not None
     assert refused.body["reason"]["code"] == "lane_broken"
     for his_no in wishes:
         live.wait_for(his_no, "REVERSED", "NOT_SENT")
