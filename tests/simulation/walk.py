@@ -133,6 +133,10 @@ STEPS = {
 }
 
 
+# What a machine that likes short days shall do as often as all the rest together.
+TROUBLE = (work, hear, a_moment, cash_instead, never_booked, Day.kill, Day.take_and_die)
+
+
 def _unrefunded_fee(day: Day) -> str:
     """A fee on whose bill nothing was given back: to undo that one leaves the hospital short of cash."""
     his_no = _some_fee(day)
