@@ -55,7 +55,6 @@ class Monkey:
         self.blows: Counter[str] = Counter()
         self.died_alone: Counter[str] = Counter()
         self.postgres_down_seconds = 0.0
-        self.last_at = time.time()
         self._down: set[str] = set()
         self._frozen: set[str] = set()
         self._coming: set[str] = set()
@@ -102,7 +101,6 @@ class Monkey:
         psutil.wait_procs(family, timeout=10)
         self.stack.start_again("postgres")
         self.postgres_down_seconds += time.monotonic() - began
-        self.last_at = time.time()
 
     # Blows --------------------------------------------------------------------------------------------------------
 
@@ -111,9 +109,11 @@ class Monkey:
         name = self.draw.choice(self.targets)
         kind = self.draw.choices(list(BLOWS), list(BLOWS.values()))[0]
         seconds = self.draw.uniform(*(FREEZE_SECONDS if kind == "freeze" else DOWN_SECONDS))
+        # Drawn whether needed or not: what comes next must not hang on what the machine made of this blow.
+        which = self.draw.random()
         if name in self._down or name in self._frozen:
             return
-        if kind == "kill child" and self._kill_child(name):
+        if kind == "kill child" and self._kill_child(name, which):
             return
         self._strike("freeze" if kind == "freeze" else "kill", name)
         if kind == "freeze":
@@ -125,25 +125,26 @@ class Monkey:
             self._down.add(name)
             self._later(seconds, lambda: self._start(name))
 
-    def _kill_child(self, name: str) -> bool:
-        """SIGKILL to one child; False where there is none."""
+    def _kill_child(self, name: str, which: float) -> bool:
+        """SIGKILL to one child, chosen by `which` from 0 to 1; False where there is none."""
         with suppress(psutil.NoSuchProcess):
             children = sorted(child.pid for child in psutil.Process(self.stack.pid(name)).children(recursive=True))
             if children:
                 self._strike("kill child", name)
-                os.kill(self.draw.choice(children), signal.SIGKILL)
+                os.kill(children[int(which * len(children))], signal.SIGKILL)
                 return True
         return False
 
     def _flush(self) -> None:
         self._later(FLUSH_SECONDS, self._flush)
+        if "valkey" in self._frozen or "valkey" in self._down:
+            return
         self._strike("flush", "valkey")
         with suppress(redis.RedisError), self.stack.broker as broker:
             broker.flushall()
 
     def _strike(self, kind: str, name: str) -> None:
         self.blows[f"{kind} {name}"] += 1
-        self.last_at = time.time()
         self.say(f"{kind} {name}")
 
     # And back -----------------------------------------------------------------------------------------------------
@@ -152,14 +153,12 @@ class Monkey:
         self._frozen.discard(name)
         with suppress(ProcessLookupError):
             self.stack.resume(name)
-        self.last_at = time.time()
 
     def _start(self, name: str) -> None:
         """Start it without waiting: what it needs may itself be frozen until we thaw it."""
         self._down.discard(name)
         self.stack.start_again(name, wait=False)
         self._coming.add(name)
-        self.last_at = time.time()
 
     def _greet(self) -> None:
         """Tell of insurers that answer again: they have forgotten what they were told."""
