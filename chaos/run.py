@@ -95,6 +95,7 @@ class Run:
         shape = Shape(
             listeners=2,
             workers=2,
+            beat=True,
             own_postgres=True,
             durable=True,
             insurers=[(code, profile) for code, profile, *_ in INSURERS],
