@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,7 @@ from chaos.figures import IN_TIME_SECONDS, IN_TIME_SHARE, bound
 from chaos.run import Course, Orders
 
 SHOWN = 50
+_VISIT = re.compile(r"\d{6}")
 
 
 def report_of(
@@ -27,9 +29,18 @@ def report_of(
         "course": asdict(course),
         "figures": dict(figures),
         "differences": [asdict(one) for one in differences],
-        "says": bound(len({one.subject for one in differences}), int(figures["transactions"])),
+        "says": bound(broken_visits(differences), int(figures["transactions"])),
         "holds": not differences,
     }
+
+
+def broken_visits(differences: Sequence[Difference]) -> int:
+    """How many visits something is wrong with: one wrong fee shows in its wish, its bill, the list and the ledger.
+
+    Wishes, visits and bills all carry the number of their visit.
+    """
+    numbers = [_VISIT.search(one.subject) for one in differences]
+    return len({found[0] if found else one.subject for found, one in zip(numbers, differences, strict=True)})
 
 
 def write(report: Mapping[str, Any], folder: Path, name: str) -> Path:

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from chaos.checker import Difference
 from chaos.figures import bound, figures, own_doubts, percentile, stretches
 from chaos.plan import fault_of
+from chaos.report import broken_visits
 from tests.chaos.day import good_day, ours, with_row
 
 
@@ -49,3 +51,8 @@ def test_percentiles_are_values_that_occurred(values: list[float], share: float,
 def test_no_failure_in_n_is_stated_as_three_in_n() -> None:
     assert bound(0, 5000) == "0 failures in 5000: at most 6.00e-04 at 95 %"
     assert bound(2, 5000) == "2 failures in 5000"
+
+
+def test_one_wrong_fee_counts_once_however_many_promises_it_breaks() -> None:
+    subjects = ["C-003854-1", "HOSP-B/V-003854/B-003854", "B-003854: 58869", "C-000007-1~2", ""]
+    assert broken_visits([Difference("books agree", subject, "") for subject in subjects]) == 3
