@@ -26,8 +26,7 @@ LISTS = (
 def document() -> str:
     from hospitals.listener import urls
 
-    # Without the document itself, and the second spelling of an address.
-    patterns = [one for one in urls.urlpatterns if "openapi" not in str(one.pattern) and not one.name]
+    patterns = [one for one in urls.urlpatterns if "openapi" not in str(one.pattern)]
     schema: dict[str, Any] = SchemaGenerator(patterns=patterns).get_schema(request=None, public=True)
     schema["paths"] = {f"/api/his/v1{path}": operations for path, operations in schema["paths"].items()}
     # What the generator does not read from a serializer with `many`.
