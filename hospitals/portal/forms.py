@@ -78,6 +78,8 @@ class ActForm(forms.Form):
     use_required_attribute = True
     explains: ClassVar[Any] = ""
     confirms: ClassVar[Any] = _("Confirm")
+    # Fields that one choice needs and the others do not have: they are not called optional.
+    together: ClassVar[tuple[str, ...]] = ()
     # What the person saw, and this very entry: sent along, checked by the service.
     version = forms.IntegerField(widget=forms.HiddenInput)
     token = forms.UUIDField(widget=forms.HiddenInput)
@@ -160,6 +162,7 @@ class RuleForm(ActForm):
         "confirm it: only then it counts. One of the two is of the back office."
     )
     confirms = _("Propose")
+    together = (*PARTS, "settlement_no")
     decision = forms.ChoiceField(label=_("What is so"), widget=forms.RadioSelect)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -195,6 +198,7 @@ FORMS: dict[str, type[ActForm]] = {
 class ShiftForm(forms.Form):
     """What the till holds for a shift, per tender. A till that gave back more than it took is below zero."""
 
+    together: ClassVar[tuple[str, ...]] = tuple(tender for tender, _words in TENDERS)
     token = forms.UUIDField(widget=forms.HiddenInput)
     shift_no = forms.CharField(widget=forms.HiddenInput, max_length=SHIFT_CHARACTERS)
 

@@ -85,6 +85,24 @@ def test_the_command_palette_finds_a_message(browser: Browser, site_url: str, se
     expect(page.locator("#command-results")).to_contain_text("A-REFUSED")
 
 
+def test_a_dialog_stays_inside_its_window(browser: Browser, site_url: str, settled_world: World) -> None:
+    for size in ("desktop", "phone"):
+        page = browser.new_page(locale="zh-CN", viewport=SIZES[size])
+        sign_in(page, site_url)
+        for name, act in (("A-DOUBT", "abandon"), ("A-SETTLED", "disown")):
+            page.goto(f"{site_url}/hospital/transactions/{settled_world.transactions[name]}/")
+            page.click(f"a[href*='/{act}/']")
+            box = page.locator("dialog.ms-dialog").bounding_box()
+            picture(page, f"dialog-{act}-{size}")
+            assert box is not None
+            assert box["y"] >= 0, (act, size)
+            assert box["y"] + box["height"] <= SIZES[size]["height"], (act, size)
+            expect(page.locator("dialog h2")).to_be_in_viewport()
+            page.click("dialog [data-close]")
+            expect(page.locator("dialog")).to_have_count(0)
+        page.close()
+
+
 def test_every_page_fits_its_window_in_both_languages(browser: Browser, site_url: str, settled_world: World) -> None:
     for locale, size in itertools.product(("en-US", "zh-CN"), SIZES):
         page = browser.new_page(locale=locale, viewport=SIZES[size])
