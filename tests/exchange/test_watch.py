@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.conf import settings
 
-from exchange.models import Transaction
+from exchange.models import Call, Transaction
 from journal.models import Job
 from tests.exchange.doubting import (
     NOT_FOUND,
@@ -33,8 +33,10 @@ def nothing_was_held(house: House) -> Transaction:
     can(house, can_query_by_msgid=True, reverse_unknown_ok=True, reverse_idempotent=True)
     row = in_doubt(house, "W")
     clock_on(PAST_QUIET)
-    with insurer(house, query=NOT_FOUND, reverse=nothing_held()):
+    with insurer(house, query=NOT_FOUND, reverse=nothing_held()) as they:
         turns(house)
+    settle = Call.objects.get(transaction=row, kind="SETTLE").msgid
+    assert {request["of_msgid"] for request in they.requests} == {settle}, "asked about and undone is the settle itself"
     assert reversals(row) == [(0, "not_proven", "NOTHING_HELD")]
     return row
 
