@@ -37,12 +37,13 @@ FRESH = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question of the self-test. `tone` is ok, wait or bad; `fix` says who mends it."""
+    """One question of the self-test. `tone` is ok, wait or bad; `fix` says who mends it; `code` is whom it asks about."""
 
     title: str
     tone: str
     found: str
     fix: str = ""
+    code: str = ""
 
 
 def connection(site: PortalSite, request: HttpRequest) -> HttpResponse:
@@ -148,10 +149,11 @@ def _check_lanes(now: datetime) -> list[Check]:
     title = gettext("Link to")
     return [
         Check(
-            f"{title} {link.insurer}",
+            title,
             tones.get(link.state, "bad"),
             str(label("lane", link.state)),
             "" if link.state == "open" else gettext("Today says what to do."),
+            link.insurer,
         )
         for link in lane_links(now=now)
     ]
