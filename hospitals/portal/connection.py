@@ -37,7 +37,7 @@ FRESH = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question of the self-test. `tone` is ok, wait or bad; `fix` says who mends it; `code` is whom it asks about."""
+    """One question of the self-test. `tone`: ok, wait or bad; `fix`: who mends it; `code`: whom it asks about."""
 
     title: str
     tone: str
