@@ -86,11 +86,11 @@ def test_what_is_acknowledged_or_only_reads_is_not_on_it(house: House) -> None:
     assert kinds(house) == []
 
 
-def test_only_what_needs_a_person_names_its_owner(house: House) -> None:
+def test_whoever_is_on_call_for_what_has_not_ended_is_named(house: House) -> None:
     (row,) = received(draft(house, "W-1"))
     unguarded(f"owner = 'bai', reason_code = 'ladder_used_up' WHERE id = '{row.pk}'")
     put(row, "IN_DOUBT")
-    assert [entry.owner for entry in reading(house)] == [""]
+    assert [entry.owner for entry in reading(house)] == ["bai"]
     put(row, "NEEDS_HUMAN")
     (entry,) = reading(house)
     told = entry.as_dict(now=database_now())

@@ -151,3 +151,11 @@ def test_a_tombstone_of_a_rest_is_told_to_the_resettle_that_would_need_its_name(
     (result,) = receive(draft(house, "R", operation="resettle", of="X", total_minor=6000, **PLACE))
     assert isinstance(result.problem, AbandonedBefore)
     assert told(house, "X")["verdict"] == "succeeded"
+
+
+def test_a_tombstone_is_told_also_where_its_cash_was_told_before(house: House) -> None:
+    assert code_of(abandon(house, "T-1", receipt_no="R", **PLACE)) == ""
+    assert code_of(abandon(house, "T-2", receipt_no="R", **PLACE)) == ""
+    assert told(house, "T-2")["verdict"] == "not_sent"
+    assert code_of(abandon(house, "T-3", 1, receipt_no="R", **PLACE)) == "receipt_differs"
+    assert told(house, "T-3")["verdict"] == "not_sent"

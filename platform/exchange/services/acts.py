@@ -127,7 +127,11 @@ def _row_locked(draft: ActDraft, now: datetime) -> tuple[Locked, Transaction]:
     if transaction_id is None:
         raise NotFound(noun="transaction", noun_zh="交易", key=draft.his_no)
     locked = bills_and_transactions_lock([transaction_id])
-    return locked, locked.rows[transaction_id]
+    row = locked.rows[transaction_id]
+    if row.interface_id is None and row.abandoned_at == now and not row.told:
+        # A tombstone has its verdict from the first moment on, whatever becomes of the cash that raised it.
+        _say(row, locked, "tombstone", now=now)
+    return locked, row
 
 
 def _acknowledge(row: Transaction, locked: Locked, draft: ActDraft, now: datetime) -> Problem | None:

@@ -17,8 +17,9 @@ import pytest
 from tests.live import LiveStack, until
 
 CASHIERS = 500
-THREADS_LIMIT = 12
-CONNECTIONS_LIMIT = 6
+# A thread and a connection for each kind of database work, whatever waits.
+THREADS_LIMIT = 16
+CONNECTIONS_LIMIT = 10
 LISTENERS = ("listener-1", "listener-2")
 
 
