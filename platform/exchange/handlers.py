@@ -15,6 +15,7 @@ from core.crypto import organisation_month_scope, seal
 from core.faults import fault_told
 from exchange.breaker import Breaker
 from exchange.dialects import DIALECTS
+from exchange.doubt import SILENT
 from exchange.envelopes import ENVELOPES
 from exchange.envelopes.hmac_envelope import EnvelopeBroken
 from exchange.kinds import LOCATE, OVERDUE, RESOLVE, SEND, WATCH
@@ -116,7 +117,13 @@ class WatchHandler(ResolveHandler):
     def conclude(self, outcomes: Sequence[Outcome], *, now: datetime) -> list[Disposition]:
         results = [_result(outcome, _read(outcome), now=now) for outcome in outcomes]
         again_at = answers_conclude(results=results, now=now, watching=True)
-        return [_once_more(outcome.work.job, again_at[outcome.work.job.subject_id]) for outcome in outcomes]
+        return [
+            # Looks that nobody answered are no looks: a person has the job, it is not dropped.
+            Parked(outcome.work.job, "the watch was not answered to the end of its ladder")
+            if again_at[result.transaction_id] is None and result.reply.outcome in SILENT
+            else _once_more(outcome.work.job, again_at[result.transaction_id])
+            for outcome, result in zip(outcomes, results, strict=True)
+        ]
 
 
 def _items(

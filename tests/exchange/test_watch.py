@@ -70,4 +70,5 @@ def test_an_insurer_that_never_answers_is_not_asked_for_ever(house: House) -> No
             clock_on(max(settings.LADDERS["watch"]) + 1)
             turn(house)
     assert they.heard == ["query"] * longest
-    assert not Job.objects.exists()
+    (job,) = Job.objects.all()
+    assert (job.kind, job.parked_at is not None) == ("exchange.watch", True), "a person has it"
