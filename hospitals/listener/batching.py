@@ -20,7 +20,7 @@ QUEUE_LIMIT = 20_000
 ANSWER_SECONDS = 20.0  # Longer than any statement may take; after it the caller is told that nobody knows.
 # After a batch of at least so many the next one waits a moment for company; a single cashier never waits.
 BUSY_ITEMS = 3
-GATHER_SECONDS = 0.004
+GATHER_SECONDS = 0.002
 
 
 class Overloaded(Exception):

@@ -28,7 +28,7 @@ LANES_EVERY_SECONDS = 5.0
 # While at least so many calls are under way, each turn waits a moment for company: a commit costs the same for one as
 # for thirty. A single cashier never waits.
 BUSY_CALLS = 4
-GATHER_SECONDS = 0.008
+GATHER_SECONDS = 0.003
 
 
 class Engine:
