@@ -7,10 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 from django.db import connection, transaction
 
 EVERYTHING = "*"
+
+
+def persons_see(person_ids: Iterable[UUID]) -> None:
+    """Let the rest of this database transaction see what belongs to these persons: a patient, and whom he acts for.
+
+    Raises RuntimeError outside a transaction.
+    """
+    if not connection.in_atomic_block:
+        raise RuntimeError("persons_see() needs an open transaction")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('medisettle.persons', %s, true)", [",".join(map(str, person_ids))])
 
 
 def organisations_see(organisation_ids: Iterable[int] | str) -> None:

@@ -15,7 +15,8 @@ FLOORS = (
     "registry",
     "exchange",
     "claims notices portal",
-    "hospitals insurers",
+    "hospitals insurers patients",
+    "prereview",
     "ops",
 )
 HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names.split()}
@@ -61,6 +62,11 @@ DOMAIN = {
         *("reasons", "transport", "verdicts", "management"),
     },
     "portal": {"README", "advice", "forms", "labels", "locale", "site", "static", "templatetags"},
+    "registry": {"terms", "management"},
+    "claims": set(),
+    "notices": set(),
+    "patients": set(),
+    "prereview": set(),
     "hospitals": {"listener"},
     "insurers": {"sandbox"},
     "ops": {"story", "doubts", "management"},

@@ -21,10 +21,15 @@ INSTALLED_APPS = [
     "accounts",
     "journal",
     "ledger",
+    "registry",
     "exchange",
+    "claims",
+    "notices",
     "portal",
     "hospitals",
     "insurers",
+    "patients",
+    "prereview",
     "ops",
 ]
 MIDDLEWARE = [

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class PrereviewConfig(AppConfig):
+    name = "prereview"
+    default_auto_field = "django.db.models.BigAutoField"
