@@ -118,9 +118,7 @@ def _lost(place: _Lost, now: datetime, limit: int) -> list[_Lost]:
     with connection.cursor() as cursor:
         # A batch walks the index from its place and stops. PostgreSQL, which cannot know how many lie behind the place,
         # would else sort all of them for each batch; and read all jobs for one, while they are few.
-        cursor.execute(
-            "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off"
-        )
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off")
         cursor.execute(LOST, values)
         return [_Lost(*row) for row in cursor.fetchall()]
 
