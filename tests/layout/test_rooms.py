@@ -63,7 +63,7 @@ DOMAIN = {
     },
     "portal": {"README", "advice", "forms", "labels", "locale", "site", "static", "templatetags"},
     "registry": {"terms", "management"},
-    "claims": set(),
+    "claims": {"payable"},
     "notices": set(),
     "patients": set(),
     "prereview": set(),

@@ -1,0 +1,159 @@
+"""What every act on a claim shares: lock, check, signed move, entry of the timeline: all do it alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django_fsm import TransitionNotAllowed
+
+from claims.models import Claim, ClaimEvent, ClaimLease
+from claims.services.jobs import PUSH, TAKE, claim_hand_on, event_tell
+from claims.states import Audience, ClaimState, Stage
+from core.errors import Conflict, NotFound, Problem
+from core.transitions import write_many
+
+ALL = tuple(Audience)
+REVIEWERS = (Audience.PREREVIEW, Audience.INSURER)
+MONEY = (
+    *("deductible_minor", "payable_minor", "recommended_minor", "confirmed_minor"),
+    *("total_minor", "basic_minor", "other_minor", "charity_minor", "discount_minor"),
+)
+MOVED = (
+    *("state", "stage", "terms", "confirmation_mode", "risk", "risk_reasons", "re_review", "state_before_appeal"),
+    *("episode", "materials_asked", "paper", "service_on", "submitted_at", "decided_at", "trace_id"),
+    *MONEY,
+)
+
+
+class ClaimMoved(Conflict):
+    code = "claim_moved"
+    title = "Somebody else was faster"
+    detail = "Claim {claim_no} was changed since you opened it (version {seen}, now {current})."
+    detail_zh = "理赔申请 {claim_no} 在您打开后已被他人更改（您看到的版本 {seen}，当前版本 {current}）。"
+    fix = "Open the claim again, look at what changed, and decide then."
+    fix_zh = "请重新打开该申请，查看变更后再作决定。"
+
+
+class ClaimStateRefuses(Conflict):
+    code = "claim_state_refuses"
+    title = "Not possible in this state"
+    detail = "Claim {claim_no} is {state}: {act} is not possible."
+    detail_zh = "理赔申请 {claim_no} 当前状态为 {state}，不能执行 {act}。"
+    fix = "Look at the claim's timeline; what can be done now is offered there."
+    fix_zh = "请查看该申请的时间线，当前可执行的操作均已列出。"
+
+
+class ClaimWithdrawn(Conflict):
+    code = "claim_withdrawn"
+    title = "The claim was withdrawn"
+    detail = "Claim {claim_no} was withdrawn by the patient; nothing is decided on it any more."
+    detail_zh = "理赔申请 {claim_no} 已由申请人撤回，不再作任何决定。"
+    fix = "Nothing is to be done. The patient may file anew."
+    fix_zh = "无需处理；申请人可重新提交。"
+
+
+class ClaimHeld(Conflict):
+    code = "claim_held"
+    title = "Another person works on it"
+    detail = "Claim {claim_no} is open with {holder} until {until:%H:%M} UTC."
+    detail_zh = "理赔申请 {claim_no} 正由 {holder} 处理，至 {until:%H:%M}（UTC）。"
+    fix = "Take another claim, or ask that person to give it back."
+    fix_zh = "请处理其他申请，或请该人员交还。"
+
+
+class ActorMissing(Problem):
+    code = "actor_missing"
+    status = 422
+    title = "Whoever acts is named"
+    detail = "{what} needs a name."
+    detail_zh = "{what} 必须署名。"
+
+
+def claim_lock(*, claim_id: UUID, version: int | None = None) -> Claim:
+    """The claim, its row locked until the commit. Needs an open transaction.
+
+    Raises NotFound also when this transaction may not see it, ClaimMoved when its version is not the one given.
+    """
+    claim = Claim.objects.select_for_update().filter(pk=claim_id).first()
+    if claim is None:
+        raise NotFound(noun="claim", noun_zh="理赔申请", key=claim_id)
+    if version is not None and claim.version != version:
+        raise ClaimMoved(claim_no=claim.claim_no, seen=version, current=claim.version)
+    return claim
+
+
+def lease_respect(*, claim: Claim, by: str, now: datetime) -> None:
+    """Raises ClaimHeld when another person has the claim open."""
+    with suppress(ClaimLease.DoesNotExist):
+        lease = ClaimLease.objects.get(pk=claim.pk)
+        if lease.until > now and lease.holder != by:
+            raise ClaimHeld(claim_no=claim.claim_no, holder=lease.holder_name, until=lease.until)
+
+
+def lease_end(claim: Claim) -> None:
+    ClaimLease.objects.filter(pk=claim.pk).delete()
+
+
+def move(
+    claim: Claim, step: Callable[[], None], *, act: str, by: str, now: datetime, trace_id: str, reason: str = ""
+) -> None:
+    """One transition of the locked claim, written with whatever fields were set before.
+
+    Raises ClaimWithdrawn, ClaimStateRefuses.
+    """
+    if not by:
+        raise ActorMissing(what=act)
+    try:
+        step()
+    except TransitionNotAllowed:
+        if claim.state == ClaimState.WITHDRAWN:
+            raise ClaimWithdrawn(claim_no=claim.claim_no) from None
+        raise ClaimStateRefuses(claim_no=claim.claim_no, state=claim.state, act=act) from None
+    claim.trace_id = trace_id
+    claim.moved(now=now, by=by, reason=reason)
+    write_many([claim], fields=MOVED)
+
+
+def claim_to_stage(claim: Claim, *, act: str, by: str, now: datetime, trace_id: str, reason: str = "") -> None:
+    """Put the locked claim before whoever `stage` says, and hand the work on."""
+    confirming = claim.stage == Stage.CONFIRMATION
+    step = claim.take_into_confirmation if confirming else claim.take_into_prereview
+    move(claim, step, act=act, by=by, now=now, trace_id=trace_id, reason=reason)
+    claim_hand_on(kind=PUSH if confirming else TAKE, claim=claim, now=now)
+
+
+def write(claim: Claim, fields: Sequence[str], *, by: str, now: datetime, trace_id: str) -> None:
+    """Write fields of the locked claim without a move; its version counts up all the same."""
+    claim.trace_id = trace_id
+    claim.moved(now=now, by=by)
+    write_many([claim], fields=[*fields, "trace_id"])
+
+
+def event_write(
+    claim: Claim,
+    kind: str,
+    *,
+    audience: Iterable[Audience] = ALL,
+    details: dict[str, Any] | None = None,
+    by: str,
+    on_behalf: bool = False,
+    now: datetime,
+    trace_id: str = "",
+) -> ClaimEvent:
+    """An entry of the timeline; whoever is to be told of such entries learns of it by a job in the same commit."""
+    event = ClaimEvent.objects.create(
+        claim=claim,
+        kind=kind,
+        audience=[Audience(one).value for one in audience],
+        details=details or {},
+        by=by,
+        on_behalf=on_behalf,
+        at=now,
+        trace_id=trace_id,
+    )
+    event_tell(event=event, claim=claim, now=now)
+    return event

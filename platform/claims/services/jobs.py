@@ -1,0 +1,60 @@
+"""Work for the floors above, written in the same commit as the state that needs it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from claims.models import Claim, ClaimEvent
+from journal.selectors import lanes_of_group
+from journal.services import JobDraft, jobs_ensure, lane_define, worker_group_define
+
+PLATFORM: Final = "platform"  # Code of the lane and of the worker group for work that needs no network.
+TAKE: Final = "prereview.take"
+PUSH: Final = "insurers.claim_push"
+TELL: Final = "notices.tell"
+# What somebody outside is told of. Each has its template in notices.
+TOLD: Final = frozenset(
+    {
+        *("claim.submitted", "claim.withdrawn", "claim.reopened", "claim.closed"),
+        *("materials.requested", "materials.answered", "materials.overdue"),
+        *("prereview.passed", "prereview.declined"),
+        *("confirmation.confirmed", "confirmation.partly_confirmed", "confirmation.declined"),
+        *("appeal.filed", "appeal.upheld", "appeal.won", "paper.due"),
+    }
+)
+
+
+def platform_lane() -> int:
+    """Primary key of the lane for local work. The migration makes it; a database that was emptied gets it here."""
+    lane = lanes_of_group(group_code=PLATFORM).first()
+    return lane.pk if lane is not None else lane_define(code=PLATFORM, group=worker_group_define(code=PLATFORM)).pk
+
+
+def job_for(*, kind: str, claim: Claim, now: datetime, subject_id: UUID | None = None) -> JobDraft:
+    """A job of `kind` about the claim (or `subject_id` of it), due at once on the platform's own lane."""
+    return JobDraft(
+        kind=kind,
+        lane_id=platform_lane(),
+        organisation_id=claim.organisation_id,
+        subject_id=subject_id or claim.pk,
+        run_at=now,
+        trace_id=claim.trace_id,
+    )
+
+
+def claim_hand_on(*, kind: str, claim: Claim, now: datetime) -> None:
+    """The next floor's turn: a job of `kind` is there and due, whether or not an older one was parked."""
+    jobs_ensure(drafts=[job_for(kind=kind, claim=claim, now=now)], now=now)
+
+
+def event_tell(*, event: ClaimEvent, claim: Claim, now: datetime) -> None:
+    """One `notices.tell` per entry. Its subject is `event_subject`: claims.selectors.timeline finds it again."""
+    if event.kind in TOLD:
+        jobs_ensure(drafts=[job_for(kind=TELL, claim=claim, now=now, subject_id=event_subject(event.pk))], now=now)
+
+
+def event_subject(event_id: int) -> UUID:
+    """Entries are counted, jobs have identifiers: the count written as one."""
+    return UUID(int=event_id)
