@@ -115,6 +115,7 @@ def parse(body: Mapping[str, Any]) -> TermsOfProduct:
         raise TermsInvalid(place=name, fault="unknown parameter")
     for name in sorted(names - set(body)):
         raise TermsInvalid(place=name, fault="missing")
+    _shapes(body)
     values = dict(body)
     values["confirmation_mode"] = _choice(ConfirmationMode, body["confirmation_mode"], "confirmation_mode")
     values["drugs"] = tuple(_listed(one, f"drugs[{at}]") for at, one in enumerate(body["drugs"]))
@@ -124,6 +125,42 @@ def parse(body: Mapping[str, Any]) -> TermsOfProduct:
     terms = TermsOfProduct(**values)
     _check(terms)
     return terms
+
+
+def _shapes(body: Mapping[str, Any]) -> None:
+    """JSON of the right kinds, so that what follows may take them for granted."""
+    for name in ("drugs", "materials", "ratios", "deductible_offsets", "payers"):
+        inner = str if name in ("deductible_offsets", "payers") else Mapping
+        _list(body[name], inner, name)
+    if not isinstance(body["category_caps_minor"], Mapping):
+        raise TermsInvalid(place="category_caps_minor", fault="not an object of amounts by category")
+    for at, one in enumerate(body["drugs"]):
+        _listed_shape(one, f"drugs[{at}]")
+    for at, one in enumerate(body["materials"]):
+        _material_shape(one, f"materials[{at}]")
+    for at, one in enumerate(body["ratios"]):
+        for name in ("pre_existing", "basic_settled"):
+            if not isinstance(one.get(name), bool):
+                raise TermsInvalid(place=f"ratios[{at}].{name}", fault="not true or false")
+
+
+def _listed_shape(one: Mapping[str, Any], place: str) -> None:
+    _list(one.get("indications", []), str, f"{place}.indications")
+    for name in ("drug", "category", "clause", "clause_zh"):
+        if not isinstance(one.get(name), str):
+            raise TermsInvalid(place=f"{place}.{name}", fault="not a text")
+
+
+def _material_shape(one: Mapping[str, Any], place: str) -> None:
+    for name in ("needed_for", "drugs"):
+        _list(one.get(name, []), str, f"{place}.{name}")
+    if one.get("maximum_age_days") is not None:
+        _amount(one["maximum_age_days"], f"{place}.maximum_age_days")
+
+
+def _list(value: object, inner: type[Any], place: str) -> None:
+    if not isinstance(value, list | tuple) or not all(isinstance(one, inner) for one in value):
+        raise TermsInvalid(place=place, fault=f"not a list of {'texts' if inner is str else 'objects'}")
 
 
 def _made(kind: type[Any], one: Mapping[str, Any], place: str) -> Any:
@@ -143,6 +180,8 @@ def _listed(one: Mapping[str, Any], place: str) -> Listed:
 
 
 def _material(one: Mapping[str, Any], place: str) -> Material:
+    for name in sorted(set(one) - {field.name for field in fields(Material)}):
+        raise TermsInvalid(place=f"{place}.{name}", fault="unknown parameter")
     return Material(
         kind=_choice(DocumentKind, one.get("kind"), f"{place}.kind"),
         needed_for=tuple(_choice(ClaimKind, kind, f"{place}.needed_for") for kind in one.get("needed_for", ())),

@@ -62,7 +62,7 @@ DOMAIN = {
         *("reasons", "transport", "verdicts", "management"),
     },
     "portal": {"README", "advice", "forms", "labels", "locale", "site", "static", "templatetags"},
-    "registry": {"terms", "management"},
+    "registry": {"terms", "policy_files", "policy_rows", "management"},
     "claims": {"payable"},
     "notices": set(),
     "patients": set(),

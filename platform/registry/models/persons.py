@@ -53,6 +53,7 @@ class PersonMerge(models.Model):
     proposed_at = models.DateTimeField()
     approved_by = models.TextField(default="", blank=True)
     approved_at = models.DateTimeField(null=True, blank=True)
+    undo_proposed_by = models.TextField(default="", blank=True)
     undone_by = models.TextField(default="", blank=True)
     undone_at = models.DateTimeField(null=True, blank=True)
 
@@ -60,6 +61,10 @@ class PersonMerge(models.Model):
         constraints = [
             models.CheckConstraint(condition=~Q(kept=F("merged")), name="a_merge_is_of_two"),
             models.CheckConstraint(condition=~Q(approved_by=F("proposed_by")), name="a_merge_has_two_names"),
+            models.CheckConstraint(
+                condition=Q(undone_by="") | Q(approved_by="") | ~Q(undone_by=F("undo_proposed_by")),
+                name="a_merge_is_undone_by_two_names",
+            ),
             models.UniqueConstraint(
                 fields=["merged"], condition=Q(undone_at__isnull=True), name="one_open_merge_per_record"
             ),
