@@ -1,4 +1,3 @@
-# ruff: noqa: I001
 """Which terms count for a claim, and where its drug stands on the list that counts."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: I001
 """What a claim draws on its policy: held at submission, used by a confirmation, free again at every other end."""
 
 from __future__ import annotations

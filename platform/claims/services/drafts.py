@@ -1,4 +1,3 @@
-# ruff: noqa: I001
 """A claim before it is filed, and the filing itself."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: I001
 """How a claim ends, and how it is opened again: withdrawn, appealed, reopened, closed."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: I001
 """Whether a draft can be filed: everything that is missing at once, so that the patient is asked one time."""
 
 from __future__ import annotations

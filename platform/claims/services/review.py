@@ -1,4 +1,3 @@
-# ruff: noqa: I001
 """The review of a claim: the only writers of its moves from pre-review to the insurer's word.
 
 Each act in five beats: lock, check, move, rows, announce.
