@@ -63,7 +63,7 @@ DOMAIN = {
     },
     "portal": {"README", "advice", "forms", "labels", "locale", "site", "static", "templatetags"},
     "registry": {"terms", "policy_files", "policy_rows", "management"},
-    "claims": {"payable"},
+    "claims": {"papers", "payable"},
     "notices": set(),
     "patients": set(),
     "prereview": set(),

@@ -16,7 +16,14 @@ from claims.states import Audience, ClaimState, Stage
 from core.errors import Conflict, NotFound, Problem
 from core.transitions import write_many
 
-ALL = tuple(Audience)
+# A pharmacy learns what it may hand over, and nothing of the review.
+PHARMACY_TOLD = frozenset(
+    {
+        *("confirmation.confirmed", "confirmation.partly_confirmed", "confirmation.declined"),
+        *("claim.withdrawn", "claim.reopened", "claim.closed"),
+    }
+)
+PARTIES = (Audience.PATIENT, Audience.PREREVIEW, Audience.INSURER)
 REVIEWERS = (Audience.PREREVIEW, Audience.INSURER)
 MONEY = (
     *("deductible_minor", "payable_minor", "recommended_minor", "confirmed_minor"),
@@ -137,18 +144,22 @@ def event_write(
     claim: Claim,
     kind: str,
     *,
-    audience: Iterable[Audience] = ALL,
+    audience: Iterable[Audience] = (),
     details: dict[str, Any] | None = None,
     by: str,
     on_behalf: bool = False,
     now: datetime,
     trace_id: str = "",
 ) -> ClaimEvent:
-    """An entry of the timeline; whoever is to be told of such entries learns of it by a job in the same commit."""
+    """An entry of the timeline; whoever is to be told of such entries learns of it by a job in the same commit.
+
+    `audience` empty: patient and reviewers, and the pharmacy where it concerns its counter.
+    """
+    seen_by = tuple(audience) or (*PARTIES, *((Audience.PHARMACY,) if kind in PHARMACY_TOLD else ()))
     event = ClaimEvent.objects.create(
         claim=claim,
         kind=kind,
-        audience=[Audience(one).value for one in audience],
+        audience=[Audience(one).value for one in seen_by],
         details=details or {},
         by=by,
         on_behalf=on_behalf,

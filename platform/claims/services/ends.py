@@ -13,7 +13,6 @@ from claims.services.benefits import claim_benefits_hold, claim_benefits_release
 from claims.services.clocks import clock_start, clocks_stop
 from claims.services.decisions import DecisionDraft, DecisionInvalid, decision_write
 from claims.services.desk import (
-    ALL,
     MONEY,
     ClaimStateRefuses,
     claim_lock,
@@ -83,7 +82,7 @@ def claim_appeal(
     move(claim, claim.appeal, act="claim.appeal", by=by, now=now, trace_id=trace_id, reason=reason)
     _look_anew(claim, by=by, now=now, trace_id=trace_id)
     clock_start(claim=claim, kind=ClockKind.DECIDE, days=_complex_days(claim), now=now)
-    event_write(claim, "appeal.filed", audience=ALL, by=by, on_behalf=on_behalf, now=now, trace_id=trace_id)
+    event_write(claim, "appeal.filed", by=by, on_behalf=on_behalf, now=now, trace_id=trace_id)
     return claim
 
 

@@ -18,7 +18,6 @@ from claims.services.clocks import clock_extend, clock_start, clocks_stop
 from claims.services.decisions import DecisionDraft as DecisionDraft
 from claims.services.decisions import DecisionInvalid, decision_known, decision_write
 from claims.services.desk import (
-    ALL,
     REVIEWERS,
     ClaimStateRefuses,
     ClaimWithdrawn,
@@ -71,7 +70,7 @@ def prereview_begin(
     if risk:
         claim.risk, claim.risk_reasons, claim.re_review = RiskGrade(risk), list(risk_reasons), re_review
     move(claim, claim.take_into_prereview, act="prereview.begin", by=by, now=now, trace_id=trace_id)
-    event_write(claim, "prereview.began", audience=ALL, by=by, now=now, trace_id=trace_id)
+    event_write(claim, "prereview.began", by=by, now=now, trace_id=trace_id)
     return claim
 
 

@@ -61,6 +61,18 @@ TEMPLATES = [
 ]
 STATIC_URL = "/static/"
 STATIC_ROOT = ROOT / "var" / "static"
+# Patients' papers, sealed before they get here. Any storage of Django's interface will do.
+STORAGES = {
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": ROOT / "var" / "files"},
+    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "documents": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": environment.text("MEDISETTLE_DOCUMENTS", str(ROOT / "var" / "documents"))},
+    },
+}
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 LOCALE_PATHS = [ROOT / "platform" / "portal" / "locale"]

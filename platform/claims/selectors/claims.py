@@ -1,0 +1,75 @@
+"""The only readers of claims for others. Each says whose; row-level security stands behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from accounts.selectors import organisations_seen_by
+from claims.models import Claim, Decision, MaterialsRequest
+from claims.states import ClaimState, PartyRole
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+SHOWN = ("product", "policy", "person", "drug", "organisation", "terms")
+
+
+def claims_visible_to(*, user: User) -> QuerySet[Claim]:
+    """Filed claims that the user's organisations are parties of; all claims but drafts for the platform."""
+    filed = Claim.objects.select_related(*SHOWN).exclude(submitted_at__isnull=True)
+    seen = organisations_seen_by(user=user)
+    if isinstance(seen, str):
+        return filed
+    party = Q(parties__organisation_id__in=seen, parties__until__isnull=True)
+    return filed.filter(party).distinct()
+
+
+def claims_worked_by(*, user: User) -> QuerySet[Claim]:
+    """Of these, those on which the user's organisation decides: as lead insurer, or as its administrator."""
+    seen = organisations_seen_by(user=user)
+    visible = claims_visible_to(user=user)
+    if isinstance(seen, str):
+        return visible
+    roles = (PartyRole.LEAD_INSURER, PartyRole.ADMINISTRATOR)
+    working = Q(parties__organisation_id__in=seen, parties__role__in=roles, parties__until__isnull=True)
+    return visible.filter(working).distinct()
+
+
+def claims_of_persons(*, person_ids: Collection[UUID]) -> QuerySet[Claim]:
+    """Their claims, drafts too, the latest first."""
+    return Claim.objects.select_related(*SHOWN).filter(person_id__in=person_ids).order_by("-created_at", "-id")
+
+
+def claim_by_no(*, claim_no: str) -> Claim | None:
+    """The claim of that number, if this database transaction sees it."""
+    return Claim.objects.select_related(*SHOWN).filter(claim_no=claim_no).first()
+
+
+def claim_by_id(*, claim_id: UUID) -> Claim | None:
+    """The claim, if this database transaction sees it."""
+    return Claim.objects.select_related(*SHOWN).filter(pk=claim_id).first()
+
+
+def claims_in(*, states: Iterable[ClaimState]) -> QuerySet[Claim]:
+    """Claims in these states that this transaction sees: urgent ones first, then those that wait the longest."""
+    return Claim.objects.select_related(*SHOWN).filter(state__in=list(states)).order_by("-urgent", "submitted_at", "id")
+
+
+def claims_like(*, claim: Claim) -> QuerySet[Claim]:
+    """Other claims of the same policy and drug that were filed and not withdrawn: what a duplicate is sought among."""
+    others = Claim.objects.filter(policy_id=claim.policy_id, drug_id=claim.drug_id).exclude(pk=claim.pk)
+    return others.exclude(state__in=(ClaimState.DRAFT, ClaimState.WITHDRAWN)).order_by("-submitted_at")
+
+
+def decisions_of(*, claim: Claim) -> list[Decision]:
+    """The latest first."""
+    return list(claim.decisions.order_by("-at", "-id"))
+
+
+def materials_requests_of(*, claim: Claim) -> list[MaterialsRequest]:
+    """The latest first; the open one, if any, is it."""
+    return list(claim.materials_requests.order_by("-number"))
