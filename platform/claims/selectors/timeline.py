@@ -128,7 +128,8 @@ def _entry(event: ClaimEvent, audience: Audience | None) -> Entry:
 
 
 def _move(move: Transition, audience: Audience | None) -> Entry:
-    text, text_zh = MOVES.get(move.to_state, WORDS_OF_STATES[move.to_state])
+    state = ClaimState(move.to_state)
+    text, text_zh = MOVES.get(state, WORDS_OF_STATES[state])
     inside = audience in (None, Audience.PREREVIEW, Audience.INSURER)
     return Entry(
         at=move.at,

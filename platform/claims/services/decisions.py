@@ -119,7 +119,7 @@ def _check(claim: Claim, draft: DecisionDraft) -> None:
 def _check_lines(claim: Claim, draft: DecisionDraft) -> None:
     known = set(claim.lines.values_list("line_no", flat=True))
     named = [line.get("line_no") for line in draft.lines]
-    amounts = [line.get("amount_minor") for line in draft.lines]
+    amounts = [line.get("amount_minor", -1) for line in draft.lines]
     if len(named) != len(set(named)) or not set(named) <= known:
         raise DecisionInvalid(
             explanation="A line is named twice, or is none of the claim's.",

@@ -174,12 +174,11 @@ def _restore(claim: Claim, *, by: str, now: datetime, trace_id: str) -> None:
 
 
 def _upholding(claim: Claim) -> Callable[[], None]:
-    steps: dict[str, Callable[[], None]] = {
-        ClaimState.PREREVIEW_DECLINED: claim.uphold_prereview,
-        ClaimState.PARTLY_CONFIRMED: claim.uphold_part,
-        ClaimState.DECLINED: claim.uphold,
-    }
-    return steps.get(claim.state_before_appeal, claim.uphold)
+    if claim.state_before_appeal == ClaimState.PREREVIEW_DECLINED:
+        return lambda: claim.uphold_prereview()
+    if claim.state_before_appeal == ClaimState.PARTLY_CONFIRMED:
+        return lambda: claim.uphold_part()
+    return lambda: claim.uphold()
 
 
 def _decision_appealed(claim: Claim) -> Decision:

@@ -10,11 +10,20 @@ from typing import Any
 from claims.models import Claim
 from claims.selectors.place import place_of, service_day
 from registry.selectors.policies import cover_on
+from registry.selectors.prescriptions import prescription_fault
 from registry.selectors.products import product_day
 from registry.selectors.terms import terms_on, terms_read
-from registry.services.prescriptions import prescription_fault
 from registry.states import ClaimKind, DocumentKind
 from registry.terms import Material, TermsOfProduct
+
+PRESCRIPTION_FAULTS = {
+    "foreign": ("The prescription is for somebody else.", "处方不属于该申请人。"),
+    "other_drug": ("The prescription is for another drug.", "处方药品与申请药品不符。"),
+    "not_yet_issued": ("The prescription is dated after the day of service.", "处方日期晚于服务日期。"),
+    "expired": ("The prescription has expired.", "处方已过有效期。"),
+    "filled_up": ("The prescription was filled as often as it allows.", "处方已按次数用完。"),
+    "too_soon": ("The prescription may not be filled again yet.", "未到处方规定的再次取药时间。"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +132,8 @@ def _bases(claim: Claim, on: date) -> Iterator[Fault]:
         foreign = prescription.person_id != claim.person_id
         fault = "foreign" if foreign else prescription_fault(prescription=prescription, drug=claim.drug, on=on)
         if fault:
-            text = f"The prescription cannot be used: {fault}."
-            yield Fault("prescription", "prescription_id", text, f"处方无法使用（{fault}）。")
+            text, text_zh = PRESCRIPTION_FAULTS[fault]
+            yield Fault(f"prescription_{fault}", "prescription_id", text, text_zh)
     if authorisation is not None:
         mine = (authorisation.person_id, authorisation.policy_id, authorisation.drug_id)
         if mine != (claim.person_id, claim.policy_id, claim.drug_id):
