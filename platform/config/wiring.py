@@ -8,6 +8,7 @@ HANDLERS = {
     "exchange.overdue": "exchange.handlers.OverdueHandler",
     "exchange.resolve": "exchange.handlers.ResolveHandler",
     "exchange.watch": "exchange.handlers.WatchHandler",
+    "notices.send": "notices.handlers.SendHandler",
 }
 # (every so many seconds, service called with `now`, its other arguments); done by each sweeper.
 # The abnormal check is beat's too (config/settings/celery.py): here it needs no broker.
