@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from registry.services.lives import person_death_record
 
 from core.errors import NotFound
 from core.row_security import persons_see
@@ -18,6 +17,7 @@ from notices.services.notices import WordingUnknown
 from notices.services.preferences import PreferenceInvalid
 from notices.states import Category, DeliveryState
 from registry.models import Person
+from registry.services.lives import person_death_record
 from tests.registry.house import NOW, TODAY
 from tests.roles import as_role, refused, rows
 
@@ -118,7 +118,7 @@ def test_senseless_wishes_are_refused_and_the_former_hold(reader: Person, wish: 
 
 
 def test_after_death_messages_stop(reader: Person) -> None:
-    person_death_record(person_id=reader.pk, died_on=TODAY, evidence="register 7", by="ou", now=NOW)
+    person_death_record(person_id=reader.pk, died_on=TODAY, evidence="register 7", by="ou", now=NOW, trace_id="t" * 8)
     assert offer(reader) is None
 
 

@@ -15,7 +15,6 @@ from uuid import uuid4
 import pytest
 from django.core import mail
 from pytest_django import Settings
-from registry.services.persons import person_contact_set
 
 from core.clock import database_now
 from journal import drain
@@ -26,6 +25,7 @@ from notices.senders import NotSent
 from notices.services import PreferenceDraft, notice_offer, preference_set
 from notices.services.deliveries import TRIES, Sent, deliveries_arm, deliveries_conclude, sign_in_code_send
 from registry.models import Person
+from registry.services.persons import person_contact_set
 from tests.registry.house import NOW, person_of
 from tests.roles import as_role, rows
 
@@ -142,7 +142,7 @@ def test_mail_leaves_with_the_same_few_words(reader: Person, outbox: Path) -> No
     assert work_off() == 1
     (letter,) = mail.outbox
     assert letter.to == ["li@example.com"]
-    assert "C1" not in letter.body + letter.subject
+    assert "C1" not in f"{letter.subject} {letter.body}"
     assert "一项结果" in letter.body
 
 

@@ -10,7 +10,6 @@ from typing import Final
 from uuid import UUID
 
 from django.conf import settings
-from registry.selectors.persons import PersonErased, person_by_id, person_facts
 
 from core.bulk import rows_insert
 from core.crypto import PLATFORM, seal, unseal
@@ -23,6 +22,7 @@ from notices.selectors import email_of, preference_of
 from notices.senders import Message, NotSent
 from notices.states import Channel, DeliveryState
 from notices.wordings import SIGN_IN_CODE, WORDINGS
+from registry.selectors.persons import PersonErased, person_by_id, person_facts
 
 SEND: Final = "notices.send"
 LANE_GROUP: Final = "platform"

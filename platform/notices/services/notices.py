@@ -8,7 +8,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
-from registry.selectors.persons import person_by_id, person_current
 
 from core.bulk import rows_insert_new
 from core.errors import NotFound
@@ -18,6 +17,7 @@ from notices.selectors import preference_of
 from notices.services.deliveries import deliveries_queue
 from notices.states import Channel, DeliveryState
 from notices.wordings import INSIDE_NAMES, WORDINGS
+from registry.selectors.persons import person_by_id, person_current
 
 SAME_MINUTES: Final = 10
 
