@@ -36,6 +36,7 @@ def arguments_read(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--profile", choices=sorted(PROFILES), default="all_capabilities")
     parser.add_argument("--max-processing-seconds", type=float, help="longest time from receipt to commit")
     parser.add_argument("--clock-offset", type=float, default=0.0, help="seconds this insurer's clock is ahead")
+    parser.add_argument("--callback-url", default="", help="where the platform takes decisions on claims")
     return parser.parse_args(arguments)
 
 
@@ -61,6 +62,7 @@ async def serve(options: argparse.Namespace) -> None:
         key=key_read(options.secret_file),
         book=Book(options.book),
         clock_offset_seconds=options.clock_offset,
+        callback_url=options.callback_url,
     )
     control = Control(insurer)
 
@@ -77,6 +79,7 @@ async def serve(options: argparse.Namespace) -> None:
     try:
         await runner.setup()
         await web.TCPSite(runner, HOST, options.port, backlog=BACKLOG).start()
+        await insurer.claims.resume()
         print(json.dumps({"ready": True, "port": runner.addresses[0][1]}), flush=True)
         await stopped.wait()
     finally:

@@ -12,16 +12,19 @@ from aiohttp import web
 
 from . import wire
 from .book import Book, BookBusy
+from .claims import ClaimsDesk
 from .envelope import Envelope, Key, NotAuthentic, answer_headers, request_open
 from .faults import MONEY_KINDS, FaultPlan
 from .messages import (
     BadMessage,
     Cancel,
+    PushedClaim,
     Query,
     Reverse,
     Settle,
     Trial,
     body_read,
+    claim_read,
     money_read,
     query_read,
     refused,
@@ -36,6 +39,7 @@ LATE_ANSWER_SECONDS = 5.0
 RUNNING_SECONDS = 2.0
 SPI_PREFIX = "/spi/v1/"
 READ_KINDS = ("eligibility", "presettle", "query")
+MODULES = (*READ_KINDS, *MONEY_KINDS, "claim")
 REFUSAL_ON_REQUEST = ("refused_on_request", "The sandbox was told to refuse this call.")
 WRONG_ID_NO = "000000000000000000"
 
@@ -48,10 +52,20 @@ def problem(status: int, code: str, text: str) -> web.Response:
 class Insurer:
     """One running insurer: its book, its promises, its clock and the faults it was told to make."""
 
-    def __init__(self, *, code: str, profile: Profile, key: Key, book: Book, clock_offset_seconds: float) -> None:
+    def __init__(
+        self,
+        *,
+        code: str,
+        profile: Profile,
+        key: Key,
+        book: Book,
+        clock_offset_seconds: float,
+        callback_url: str = "",
+    ) -> None:
         self.code, self.profile, self.key, self.book = code, profile, key, book
         self.rules = Rules(code, profile)
         self.clock_offset_seconds = clock_offset_seconds
+        self.claims = ClaimsDesk(code=code, key=key, book=book, now=self.now, callback_url=callback_url)
         self.latency_seconds = 0.0
         self.faults = FaultPlan()
         self.replayed_messages = 0
@@ -69,8 +83,8 @@ class Insurer:
         """Answers one SPI request."""
         place = self._order.arrive()
         module = request.path.removeprefix(SPI_PREFIX)
-        if request.method != "POST" or module not in MONEY_KINDS + READ_KINDS:
-            return problem(404, "not_found", f"POST {SPI_PREFIX}{{{'|'.join(READ_KINDS + MONEY_KINDS)}}}")
+        if request.method != "POST" or module not in MODULES:
+            return problem(404, "not_found", f"POST {SPI_PREFIX}{{{'|'.join(MODULES)}}}")
         try:
             body = await request.read()
             now = self.now()
@@ -78,6 +92,8 @@ class Insurer:
             content = body_read(body)
             if not self.profile.answers:
                 return await wire.silence(request)
+            if module == "claim":
+                return await self._claim(request, place, envelope, claim_read(content))
             if module in MONEY_KINDS:
                 return await self._money(request, place, envelope, money_read(module, content), body)
             if not self._is_first_or_same(module, envelope.message_id, body):
@@ -177,6 +193,19 @@ class Insurer:
                 reply = await self._work(message, envelope, body)
         return await self._leave(request, place, envelope, reply, fault, plan)
 
+    async def _claim(
+        self, request: web.BaseRequest, place: int, envelope: Envelope, claim: PushedClaim
+    ) -> web.StreamResponse:
+        plan = self.faults
+        fault = plan.draw(kind="claim", his_no=claim.claim_no)
+        if fault == "unavailable":
+            return problem(503, "unavailable", "The sandbox was told to be unavailable; nothing was booked.")
+        if fault == "silence_without_commit":
+            return await wire.silence(request)
+        await self._work_time()
+        reply = await self.claims.take(claim)
+        return await self._leave(request, place, envelope, reply, fault, plan)
+
     async def _work(
         self,
         message: Settle | Cancel | Reverse,
@@ -256,5 +285,6 @@ class Insurer:
         """Forgets what it has read and not booked, as a crash would, and closes the book."""
         for late in self._late:
             late.cancel()
+        await self.claims.close()
         await asyncio.gather(*self._late, return_exceptions=True)
         await self.book.close()

@@ -38,6 +38,18 @@ CREATE TABLE IF NOT EXISTS messages (
     module TEXT NOT NULL, message_id TEXT NOT NULL, body_hash BLOB NOT NULL, answer BLOB NOT NULL,
     PRIMARY KEY (module, message_id)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS claims (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    push_id TEXT NOT NULL UNIQUE, claim_no TEXT NOT NULL, content_hash BLOB NOT NULL, content TEXT NOT NULL,
+    refusal TEXT, received INTEGER NOT NULL DEFAULT 1
+);
+CREATE INDEX IF NOT EXISTS claims_by_number ON claims (claim_no);
+CREATE TABLE IF NOT EXISTS decisions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    push_id TEXT NOT NULL, decision_no TEXT NOT NULL, message_id TEXT NOT NULL UNIQUE, body TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'delivered', 'refused', 'given_up')),
+    tries INTEGER NOT NULL DEFAULT 0, status INTEGER, code TEXT
+);
 """
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from .app import Insurer, problem
+from .claims import TELL_AS, Telling, claims_read
 from .faults import BadPlan, FaultPlan, seconds_read
 from .messages import BadMessage, body_read
 from .rules import answer_bytes
@@ -31,7 +32,7 @@ def book_read(book: sqlite3.Connection) -> dict[str, Any]:
 
 def book_empty(book: sqlite3.Connection) -> None:
     """Deletes every row; numbers go on where they were."""
-    for table in ("cancels", "settlements", "reversed_unknown", "messages"):
+    for table in ("cancels", "settlements", "reversed_unknown", "messages", "decisions", "claims"):
         book.execute(f"DELETE FROM {table}")  # noqa: S608 - the names stand in the line above.
 
 
@@ -45,6 +46,7 @@ class Control:
             "faults": self._faults,
             "latency": self._latency,
             "clock": self._clock,
+            "deciding": self._deciding,
         }
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -55,16 +57,25 @@ class Control:
         except (BadPlan, BadMessage) as error:
             return problem(400, "bad_control", str(error))
         except KeyError:
-            return problem(404, "not_found", "POST faults, latency, clock, reset; GET book, faults, profile")
+            return problem(
+                404,
+                "not_found",
+                "POST faults, latency, clock, deciding, decide, tell, reset; GET book, claims, faults, profile",
+            )
 
     async def _answer(self, request: web.BaseRequest, name: str) -> dict[str, Any]:
         if request.method == "POST":
             body = await request.read()
             if name == "reset":
                 return await self._reset()
+            if name in ("decide", "tell"):
+                content = dict(body_read(body or b"{}"))
+                return await (self._decide(content) if name == "decide" else self._tell(content))
             return self._posts[name](dict(body_read(body or b"{}")))
         if request.method == "GET" and name == "book":
             return await self.insurer.book.execute(book_read)
+        if request.method == "GET" and name == "claims":
+            return await self.insurer.book.execute(claims_read)
         if request.method == "GET" and name == "faults":
             return self._faults_now()
         if request.method == "GET" and name == "profile":
@@ -92,6 +103,35 @@ class Control:
             raise BadPlan(f"offset_seconds must lie within {CLOCK_OFFSET_SECONDS_MAXIMUM} of the true time")
         self.insurer.clock_offset_seconds = float(offset)
         return {"offset_seconds": float(offset), "now": self.insurer.now()}
+
+    def _deciding(self, content: dict[str, Any]) -> dict[str, Any]:
+        """`url`: where decisions are told; `seconds`: how long after a claim was taken, null: never by itself."""
+        desk = self.insurer.claims
+        if "url" in content:
+            desk.callback_url = str(content["url"])
+        if "seconds" in content:
+            desk.decide_seconds = None if content["seconds"] is None else seconds_read(content["seconds"], "seconds")
+        return {"url": desk.callback_url, "seconds": desk.decide_seconds}
+
+    async def _decide(self, content: dict[str, Any]) -> dict[str, Any]:
+        """Decide a claim that was taken, now; members beside `push_id` change what is told."""
+        push_id = str(content.pop("push_id", ""))
+        known = await self.insurer.book.execute(claims_read)
+        if push_id not in {claim["push_id"] for claim in known["claims"]}:
+            raise BadPlan("push_id names no claim that was taken")
+        return await self.insurer.claims.decide(push_id, content)
+
+    async def _tell(self, content: dict[str, Any]) -> dict[str, Any]:
+        """Send `body` once under `message_id`, signed `as` one of TELL_AS; returns the status and code that came."""
+        how = content.get("as", "plain")
+        if how not in TELL_AS:
+            raise BadPlan(f"as must be one of {', '.join(TELL_AS)}")
+        body = content.get("body", {})
+        raw = body.encode() if isinstance(body, str) else answer_bytes(body)
+        claim_no = str(body.get("claim_no", "")) if isinstance(body, dict) else ""
+        telling = Telling(str(content.get("message_id", "")), claim_no, raw, how)
+        status, code = await self.insurer.claims.tell(telling)
+        return {"status": status, "code": code}
 
     async def _reset(self) -> dict[str, Any]:
         """An empty book, no faults, no latency and the clock of the start."""

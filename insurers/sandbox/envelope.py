@@ -92,6 +92,14 @@ def request_open(
     return Envelope(message_id, correlation_id, path)
 
 
+def request_headers(
+    *, path: str, body: bytes, key: Key, own_code: str, message_id: str, correlation_id: str, now: float
+) -> dict[str, str]:
+    """The signed headers of a message that this insurer begins; `now` is unix seconds."""
+    facts = (own_code, PLATFORM_CODE, message_id, correlation_id, str(int(now)), SCHEMA, key.key_id)
+    return _headers(facts, _signature(key.secret, ("request", *facts, path), body))
+
+
 def answer_headers(envelope: Envelope, body: bytes, *, key: Key, own_code: str, now: float) -> dict[str, str]:
     """The signed headers of the answer to this request; `now` is unix seconds."""
     facts = (
@@ -103,7 +111,10 @@ def answer_headers(envelope: Envelope, body: bytes, *, key: Key, own_code: str, 
         SCHEMA,
         key.key_id,
     )
-    signature = _signature(key.secret, ("answer", *facts, envelope.path), body)
+    return _headers(facts, _signature(key.secret, ("answer", *facts, envelope.path), body))
+
+
+def _headers(facts: tuple[str, ...], signature: bytes) -> dict[str, str]:
     return {
         "Content-Type": "application/json",
         "X-MS-Sender": facts[0],

@@ -24,6 +24,8 @@ FAULTS = (
     "commit_running",
 )
 MONEY_KINDS = ("settle", "cancel", "reverse")
+# Faults of a pushed claim are asked for by name only: `"on": "claim"`.
+FAULTY_KINDS = (*MONEY_KINDS, "claim")
 NEXT_MAXIMUM = 100_000
 SECONDS_MAXIMUM = 3_600.0
 
@@ -72,8 +74,8 @@ class FaultPlan:
         self.seed = str(self.content.get("seed", 0))
         self.kinds: tuple[str, ...] = MONEY_KINDS
         if (on := self.content.get("on")) is not None:
-            if on not in MONEY_KINDS:
-                raise BadPlan(f"on must be one of {', '.join(MONEY_KINDS)}")
+            if on not in FAULTY_KINDS:
+                raise BadPlan(f"on must be one of {', '.join(FAULTY_KINDS)}")
             self.kinds = (on,)
         late = self.content.get("late_seconds")
         self.late_seconds = None if late is None else seconds_read(late, "late_seconds")

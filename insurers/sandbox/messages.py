@@ -77,6 +77,39 @@ class Query(Message):
     settlement_no: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushedClaim:
+    """A pre-reviewed claim that this insurer shall confirm. `push_id` names one push, however often it is sent."""
+
+    msgid: str
+    push_id: str
+    claim_no: str
+    policy_no: str
+    id_no: str
+    currency: str
+    recommended_minor: int
+    content: Mapping[str, Any]
+
+    def answer(self, code: str, **more: Any) -> dict[str, Any]:
+        """The frame of an answer: `done` or `refused`."""
+        names = {"msgid": self.msgid, "claim_no": self.claim_no, "push_id": self.push_id}
+        return {**names, "code": code, "reason": None, **more}
+
+
+def claim_read(content: Mapping[str, Any]) -> PushedClaim:
+    """A pushed claim. Raises BadMessage."""
+    return PushedClaim(
+        msgid=_text(content, "msgid"),
+        push_id=_text(content, "push_id"),
+        claim_no=_text(content, "claim_no"),
+        policy_no=_text(content, "policy_no"),
+        id_no=_text(_object(content, "person"), "id_no"),
+        currency=_text(content, "currency"),
+        recommended_minor=_amount_minor(content, "recommended_minor"),
+        content={name: value for name, value in content.items() if name != "msgid"},
+    )
+
+
 def refused(request: Message, code: str, text: str) -> dict[str, Any]:
     """The frame of a definite refusal."""
     return request.answer("refused") | {"reason": {"code": code, "text": text}}

@@ -80,6 +80,57 @@ OUTCOMES = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimOutcome:
+    """What this insurer decides on a pre-reviewed claim. Without `decision` it never decides.
+
+    `percent` is of the recommended amount. `sends` is how its decision travels: once, twice, or twice with other words.
+    """
+
+    decision: str | None = "approve"
+    percent: int = 100
+    reason_code: str = ""
+    clause: str = ""
+    clause_zh: str = ""
+    explanation: str = ""
+    refusal: tuple[str, str] | None = None
+    sends: str = "once"
+
+
+DEFAULT_CLAIM_OUTCOME = ClaimOutcome()
+# By the last four characters of the person's document number or, where that names none, of the policy number.
+CLAIM_OUTCOMES = MappingProxyType(
+    {
+        "9101": ClaimOutcome(
+            "decline",
+            0,
+            "not_covered",
+            "Article 6 (2): treatment outside the listed indications is not paid.",
+            "第六条第二款：超出约定适应症的治疗不予赔付。",
+            "The treatment is outside what this cover pays for.",
+        ),
+        "9102": ClaimOutcome(
+            "approve_partly",
+            50,
+            "partly_covered",
+            "Article 9: of a second line of treatment half is paid.",
+            "第九条：二线治疗按百分之五十赔付。",
+            "Half of it is paid under this cover.",
+        ),
+        "9103": ClaimOutcome("need_materials"),
+        "9104": ClaimOutcome(None),
+        "9105": ClaimOutcome(refusal=("unknown_policy", "No such policy is kept here.")),
+        "9106": ClaimOutcome(sends="twice"),
+        "9107": ClaimOutcome(sends="twice_other"),
+    }
+)
+
+
+def claim_outcome_of(*, id_no: str, policy_no: str) -> ClaimOutcome:
+    """The outcome that the table holds for this person, else for this policy."""
+    return CLAIM_OUTCOMES.get(id_no[-4:]) or CLAIM_OUTCOMES.get(policy_no[-4:], DEFAULT_CLAIM_OUTCOME)
+
+
+@dataclass(frozen=True, slots=True)
 class Split:
     """Who pays how much of a total, in minor units: total = fund + account + hospital + cash."""
 

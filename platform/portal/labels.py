@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from exchange.reasons import REASONS
 from portal.advice import OPERATORS_KNOW, STAFF_FIXES
+from portal.claim_labels import CLAIM_LABELS
 
 Text = str | Promise
 OK, WAIT, BAD, PLAIN = "ok", "wait", "bad", "plain"
@@ -215,6 +216,8 @@ LABELS: dict[str, dict[str, tuple[Text, str]]] = {
         "auditor": (_("Auditor"), PLAIN),
     },
 }
+
+LABELS |= CLAIM_LABELS
 
 
 def label(kind: str, code: object) -> Text:

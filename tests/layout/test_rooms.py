@@ -61,14 +61,14 @@ DOMAIN = {
         ),
         *("reasons", "transport", "verdicts", "management"),
     },
-    "portal": {"README", "advice", "forms", "labels", "locale", "site", "static", "templatetags"},
+    "portal": {"README", "advice", "claim_labels", "forms", "labels", "locale", "site", "static", "templatetags"},
     "registry": {"terms", "policy_files", "policy_rows", "management"},
     "claims": {"papers", "payable"},
     "notices": {"handlers", "quiet", "senders", "wordings"},
     "patients": {"consent_texts", "handlers"},
     "prereview": set(),
     "hospitals": {"listener"},
-    "insurers": {"sandbox"},
+    "insurers": {"sandbox", "spi", "handlers"},
     "ops": {"story", "doubts", "management"},
 }
 

@@ -16,6 +16,7 @@ DEADLINE_SECONDS = {
 DEADLINE_SECONDS["cancel"] = DEADLINE_SECONDS["settle"]
 DEADLINE_SECONDS["query"] = environment.number("MEDISETTLE_DEADLINE_QUERY", 2 if _SCALED else 10)
 DEADLINE_SECONDS["reverse"] = environment.number("MEDISETTLE_DEADLINE_REVERSE", 3 if _SCALED else 30)
+DEADLINE_SECONDS["claim"] = DEADLINE_SECONDS["reverse"]
 CONNECT_SECONDS = 2.0
 # From arming a Call to its first byte on the socket; later the process that armed it drops it.
 SEND_WITHIN_SECONDS = 2.0
@@ -49,6 +50,7 @@ LADDERS: dict[str, tuple[float, ...]] = {
     # Looks after what was reversed or is held for refused because it was not found.
     "watch": (5, 15, 60) if _SCALED else (600, 3600, 86400),
 }
+LADDERS["claim"] = LADDERS["query"]  # A pushed claim that nobody answered is pushed again under the same number.
 # The periodic abnormal check: how often, how many it queues at most each time, and after how long it gives a parked
 # job another try.
 ABNORMAL_CHECK: dict[str, Any] = {

@@ -19,5 +19,10 @@ class Envelope(Protocol):
     ) -> None:
         """Verify an answer to the message of `facts`. Raises EnvelopeBroken."""
 
+    def accept(
+        self, body: bytes, headers: Mapping[str, str], *, facts: Facts, secrets: Mapping[str, bytes], now: datetime
+    ) -> None:
+        """Verify a message that the counterparty began. Raises MessageRefused."""
+
 
 ENVELOPES: dict[str, Envelope] = {"hmac": HmacEnvelope()}

@@ -16,10 +16,19 @@ SCHEMA = "1"
 # The insurer's clock may differ from ours by this much in either direction.
 SKEW_SECONDS = 60
 TIMESTAMP = re.compile(r"[0-9]{1,12}")
+MESSAGE_ID = re.compile(r"[!-~]{1,80}")
 
 
 class EnvelopeBroken(Exception):
     """The answer's signature or routing facts do not hold."""
+
+
+class MessageRefused(Exception):
+    """A message that a counterparty began is not proven to be its own; `code` says what does not hold."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class HmacEnvelope:
@@ -61,6 +70,32 @@ class HmacEnvelope:
         timestamp = headers["X-MS-Timestamp"]
         if not TIMESTAMP.fullmatch(timestamp) or abs(int(timestamp) - now.timestamp()) > SKEW_SECONDS:
             raise EnvelopeBroken("the timestamp is too far off")
+
+    def accept(
+        self, body: bytes, headers: Mapping[str, str], *, facts: Facts, secrets: Mapping[str, bytes], now: datetime
+    ) -> None:
+        """Verify a message that the counterparty `facts.sender` began. Raises MessageRefused.
+
+        The signature is looked at before anything it covers, so that nobody learns from the answer what else is wrong.
+        """
+        secret = secrets.get(headers.get("X-MS-Key-Id", ""))
+        if secret is None:
+            raise MessageRefused("unknown_key")
+        try:
+            presented = base64.b64decode(headers.get("X-MS-Signature", ""), validate=True)
+        except (binascii.Error, ValueError):
+            presented = b""
+        if not hmac.compare_digest(presented, _digest("request", headers, facts.path, body, secret)):
+            raise MessageRefused("bad_signature")
+        if headers.get("X-MS-Sender") != facts.sender or headers.get("X-MS-Recipient") != facts.recipient:
+            raise MessageRefused("wrong_route")
+        if headers.get("X-MS-Schema") != SCHEMA:
+            raise MessageRefused("unknown_schema")
+        if not MESSAGE_ID.fullmatch(headers.get("X-MS-Message-Id", "")):
+            raise MessageRefused("no_message_id")
+        timestamp = headers.get("X-MS-Timestamp", "")
+        if not TIMESTAMP.fullmatch(timestamp) or abs(int(timestamp) - now.timestamp()) > SKEW_SECONDS:
+            raise MessageRefused("stale_timestamp")
 
 
 def _digest(direction: str, headers: Mapping[str, str], path: str, body: bytes, secret: bytes) -> bytes:

@@ -1,0 +1,1 @@
+"""The only writers of the insurers' side, one file per noun."""
