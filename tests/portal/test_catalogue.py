@@ -20,6 +20,7 @@ FOLDER = ROOT / "platform" / "portal" / "locale" / "zh_Hans" / "LC_MESSAGES"
 SOURCES = [
     *(ROOT / "platform" / "portal").rglob("*.py"),
     *(ROOT / "hospitals" / "portal").rglob("*.py"),
+    *(ROOT / "insurers" / "portal").rglob("*.py"),
     *(ROOT / "templates" / "portals").rglob("*.html"),
     ROOT / "platform" / "accounts" / "forms.py",
 ]
