@@ -105,6 +105,14 @@ def lease_end(claim: Claim) -> None:
     ClaimLease.objects.filter(pk=claim.pk).delete()
 
 
+def state_check(claim: Claim, *states: ClaimState, act: str) -> None:
+    """Before anything of the act itself is looked at. Raises ClaimWithdrawn, ClaimStateRefuses."""
+    if claim.state == ClaimState.WITHDRAWN:
+        raise ClaimWithdrawn(claim_no=claim.claim_no)
+    if claim.state not in states:
+        raise ClaimStateRefuses(claim_no=claim.claim_no, state=claim.state, act=act)
+
+
 def move(
     claim: Claim, step: Callable[[], None], *, act: str, by: str, now: datetime, trace_id: str, reason: str = ""
 ) -> None:

@@ -14,18 +14,21 @@ from claims.services.clocks import clock_start, clocks_stop
 from claims.services.decisions import DecisionDraft, DecisionInvalid, decision_write
 from claims.services.desk import (
     MONEY,
-    ClaimStateRefuses,
     claim_lock,
     claim_to_stage,
     event_write,
     lease_end,
     move,
+    state_check,
     write,
 )
 from claims.states import ClaimState, ClockKind, DecisionWord, Stage
 from core.errors import Conflict
 from registry.selectors.terms import terms_read
 from registry.terms import TermsOfProduct
+
+REFUSED = (ClaimState.PREREVIEW_DECLINED, ClaimState.PARTLY_CONFIRMED, ClaimState.DECLINED)
+REOPENING = (ClaimState.CONFIRMED, ClaimState.PARTLY_CONFIRMED, ClaimState.DECLINED, ClaimState.CLOSED)
 
 
 class AppealOver(Conflict):
@@ -75,8 +78,8 @@ def claim_appeal(
     """
     claim = claim_lock(claim_id=claim_id)
     before = claim.state
-    if before in (ClaimState.PREREVIEW_DECLINED, ClaimState.PARTLY_CONFIRMED, ClaimState.DECLINED):
-        _appeal_in_time(claim, now)
+    state_check(claim, *REFUSED, act="claim.appeal")
+    _appeal_in_time(claim, now)
     clocks_stop(claim=claim, now=now)
     claim.state_before_appeal = before
     move(claim, claim.appeal, act="claim.appeal", by=by, now=now, trace_id=trace_id, reason=reason)
@@ -97,8 +100,7 @@ def appeal_decide(
     """
     claim = claim_lock(claim_id=claim_id, version=version)
     by = decision.by
-    if claim.state != ClaimState.APPEALED:
-        raise ClaimStateRefuses(claim_no=claim.claim_no, state=claim.state, act="appeal.decide")
+    state_check(claim, ClaimState.APPEALED, act="appeal.decide")
     against = _decision_appealed(claim)
     if by in (against.by, against.seconded_by):
         raise AppealByAnother(claim_no=claim.claim_no, by=by)
@@ -125,10 +127,10 @@ def claim_reopen(*, claim_id: UUID, version: int, reason: str, by: str, now: dat
     """
     claim = claim_lock(claim_id=claim_id, version=version)
     clocks_stop(claim=claim, now=now)
-    appealed = claim.state == ClaimState.APPEALED
+    # An appeal is decided by its own act, and by another person.
+    state_check(claim, *REOPENING, act="claim.reopen")
     move(claim, claim.reopen, act="claim.reopen", by=by, now=now, trace_id=trace_id, reason=reason)
-    if not appealed:
-        _look_anew(claim, by=by, now=now, trace_id=trace_id)
+    _look_anew(claim, by=by, now=now, trace_id=trace_id)
     clock_start(claim=claim, kind=ClockKind.DECIDE, days=_complex_days(claim), now=now)
     event_write(claim, "claim.reopened", by=by, now=now, trace_id=trace_id)
     claim_to_stage(claim, act="claim.reopen", by=by, now=now, trace_id=trace_id)

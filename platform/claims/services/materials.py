@@ -18,6 +18,7 @@ from claims.services.desk import (
     lease_end,
     lease_respect,
     move,
+    state_check,
 )
 from claims.states import ClaimState, ClockKind, Stage
 from core.errors import Conflict, Problem
@@ -81,6 +82,7 @@ def materials_request(
     SupervisorNeeded.
     """
     claim = claim_lock(claim_id=claim_id, version=version)
+    state_check(claim, ClaimState.IN_PREREVIEW, ClaimState.IN_CONFIRMATION, act="materials.request")
     lease_respect(claim=claim, by=by, now=now)
     if claim.stage != stage:
         raise ClaimStateRefuses(claim_no=claim.claim_no, state=claim.state, act=f"materials.request ({stage})")
@@ -121,6 +123,7 @@ def materials_answered(
     Raises NotFound, ClaimStateRefuses, ClaimWithdrawn, MaterialsMissing.
     """
     claim = claim_lock(claim_id=claim_id)
+    state_check(claim, ClaimState.MATERIALS_REQUESTED, act="materials.answer")
     request = claim.materials_requests.filter(closed_reason="").first()
     if request is None:
         raise ClaimStateRefuses(claim_no=claim.claim_no, state=claim.state, act="materials.answer")

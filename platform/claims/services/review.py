@@ -19,14 +19,13 @@ from claims.services.decisions import DecisionDraft as DecisionDraft
 from claims.services.decisions import DecisionInvalid, decision_known, decision_write
 from claims.services.desk import (
     REVIEWERS,
-    ClaimStateRefuses,
-    ClaimWithdrawn,
     claim_lock,
     claim_to_stage,
     event_write,
     lease_end,
     lease_respect,
     move,
+    state_check,
     write,
 )
 from claims.services.jobs import PUSH, claim_hand_on
@@ -68,6 +67,8 @@ def prereview_begin(
     Raises NotFound, ClaimStateRefuses, ClaimWithdrawn.
     """
     claim = claim_lock(claim_id=claim_id)
+    # The patient's answer and the end of an investigation bring a claim back by acts of their own.
+    state_check(claim, ClaimState.SUBMITTED, ClaimState.REOPENED, act="prereview.begin")
     claim.stage = Stage.PREREVIEW
     if risk:
         claim.risk, claim.risk_reasons, claim.re_review = RiskGrade(risk), list(risk_reasons), re_review
@@ -89,8 +90,7 @@ def claim_grade(
 ) -> Claim:
     """The risk grade of rules that ran again; the claim stays where it is. Raises NotFound, ClaimStateRefuses."""
     claim = claim_lock(claim_id=claim_id)
-    if claim.state != ClaimState.IN_PREREVIEW:
-        raise ClaimStateRefuses(claim_no=claim.claim_no, state=claim.state, act="claim.grade")
+    state_check(claim, ClaimState.IN_PREREVIEW, act="claim.grade")
     claim.risk, claim.risk_reasons, claim.re_review = RiskGrade(risk), list(risk_reasons), re_review
     write(claim, ["risk", "risk_reasons", "re_review"], by=by, now=now, trace_id=trace_id)
     return claim
@@ -104,6 +104,7 @@ def prereview_pass(*, claim_id: UUID, version: int, decision: DecisionDraft, now
     Raises NotFound, ClaimMoved, ClaimHeld, ClaimStateRefuses, ClaimWithdrawn, DecisionInvalid.
     """
     claim = claim_lock(claim_id=claim_id, version=version)
+    state_check(claim, ClaimState.IN_PREREVIEW, act="prereview.pass")
     lease_respect(claim=claim, by=decision.by, now=now)
     _word(decision, DecisionWord.PASS)
     if decision.amount_minor == 0 or (decision.amount_minor < claim.payable_minor and not decision.clause.strip()):
@@ -135,6 +136,7 @@ def prereview_decline(
     Raises NotFound, ClaimMoved, ClaimHeld, ClaimStateRefuses, ClaimWithdrawn, DecisionInvalid.
     """
     claim = claim_lock(claim_id=claim_id, version=version)
+    state_check(claim, ClaimState.IN_PREREVIEW, act="prereview.decline")
     lease_respect(claim=claim, by=decision.by, now=now)
     _word(decision, DecisionWord.DECLINE)
     claim.recommended_minor, claim.decided_at = 0, now
@@ -161,10 +163,10 @@ def confirmation_decide(
     if stored is not None:
         return stored
     claim = claim_lock(claim_id=claim_id, version=version)
-    if claim.state == ClaimState.WITHDRAWN:
-        raise ClaimWithdrawn(claim_no=claim.claim_no)
     if claim.state in DECIDED:
         raise ClaimDecided(claim_no=claim.claim_no, state=claim.state)
+    # CONFIRMED is reached from PREREVIEW_PASSED too, but by delegation only.
+    state_check(claim, ClaimState.IN_CONFIRMATION, act="confirmation.decide")
     if decision.external_no is None:
         lease_respect(claim=claim, by=decision.by, now=now)
     _word(decision, DecisionWord.APPROVE, DecisionWord.APPROVE_PARTLY, DecisionWord.DECLINE)
@@ -175,9 +177,6 @@ def confirmation_decide(
         DecisionWord.APPROVE_PARTLY: claim.confirm_partly,
         DecisionWord.DECLINE: claim.decline,
     }[decision.word]
-    # CONFIRMED is reached from PREREVIEW_PASSED too, but by delegation only.
-    if claim.state != ClaimState.IN_CONFIRMATION:
-        raise ClaimStateRefuses(claim_no=claim.claim_no, state=claim.state, act="confirmation.decide")
     move(claim, step, act="confirmation.decide", by=decision.by, now=now, trace_id=trace_id)
     row = decision_write(claim=claim, draft=decision, stage=Stage.CONFIRMATION, now=now)
     if decision.word == DecisionWord.DECLINE:
@@ -206,8 +205,7 @@ def claim_investigate(*, claim_id: UUID, version: int, reason: str, by: str, now
 def investigation_end(*, claim_id: UUID, version: int, finding: str, by: str, now: datetime, trace_id: str) -> Claim:
     """Back to whose stage it was; pre-review runs its rules again. Raises as `claim_investigate`."""
     claim = claim_lock(claim_id=claim_id, version=version)
-    if claim.state != ClaimState.INVESTIGATION:
-        raise ClaimStateRefuses(claim_no=claim.claim_no, state=claim.state, act="investigation.end")
+    state_check(claim, ClaimState.INVESTIGATION, act="investigation.end")
     claim_to_stage(claim, act="investigation.end", by=by, now=now, trace_id=trace_id, reason=finding)
     event_write(claim, "investigation.ended", audience=REVIEWERS, by=by, now=now, trace_id=trace_id)
     return claim
