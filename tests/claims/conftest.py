@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from pytest_django import DjangoDbBlocker
+from pytest_django import DjangoDbBlocker, Settings
 
 from tests.registry.house import Shelf, make_shelf
 from tests.roles import truncation_allowed
@@ -13,6 +15,14 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
         truncation_allowed()
 
 
+@pytest.fixture(autouse=True)
+def papers_folder(settings: Settings, tmp_path: Path) -> Path:
+    """Papers of a test lie in a folder of its own."""
+    documents = {**settings.STORAGES["documents"], "OPTIONS": {"location": str(tmp_path)}}
+    settings.STORAGES = {**settings.STORAGES, "documents": documents}
+    return tmp_path
+
+
 @pytest.fixture
 def shelf(db: None) -> Shelf:
     return make_shelf()
@@ -20,5 +30,4 @@ def shelf(db: None) -> Shelf:
 
 @pytest.fixture
 def committed_shelf(transactional_db: None) -> Shelf:
-    """The same, in finished database transactions."""
     return make_shelf()
