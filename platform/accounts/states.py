@@ -32,3 +32,4 @@ class Scope(models.TextChoices):
     TRANSACTIONS_WRITE = "transactions:write"
     TRANSACTIONS_READ = "transactions:read"
     CLINICAL = "clinical"
+    POLICIES_WRITE = "policies:write"

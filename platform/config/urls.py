@@ -20,6 +20,9 @@ PORTALS: list[URLPattern | URLResolver] = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("hospital/", hospital_site.urls),
 ]
-PUBLIC: list[URLPattern | URLResolver] = [path("s/<str:token>", slip)]
+PUBLIC: list[URLPattern | URLResolver] = [
+    path("s/<str:token>", slip),
+    path("api/registry/v1/", include("registry.urls")),
+]
 PROFILES = {"edge": EDGE, "core": PORTALS, "public": PUBLIC, "all": [*EDGE, *PORTALS, *PUBLIC]}
 urlpatterns = [path("healthz", healthz), *PROFILES[settings.PROFILE]]

@@ -62,7 +62,7 @@ DOMAIN = {
         *("reasons", "transport", "verdicts", "management"),
     },
     "portal": {"README", "advice", "claim_labels", "forms", "labels", "locale", "site", "static", "templatetags"},
-    "registry": {"terms", "policy_files", "policy_rows", "management"},
+    "registry": {"terms", "policy_files", "policy_rows", "shapes", "management"},
     "claims": {"papers", "payable"},
     "notices": {"handlers", "quiet", "senders", "wordings"},
     "patients": {"consent_texts", "handlers"},
