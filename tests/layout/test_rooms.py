@@ -69,7 +69,7 @@ DOMAIN = {
     "prereview": set(),
     "hospitals": {"listener"},
     "insurers": {"sandbox", "spi", "handlers"},
-    "ops": {"story", "doubts", "management"},
+    "ops": {"story", "doubts", "specialty_world", "management"},
 }
 
 

@@ -19,6 +19,8 @@ from core.errors import Problem
 from exchange.services.interfaces import capabilities_grant, interface_define, interface_key_add, route_add
 from exchange.states import GrantSource
 from journal.services import lane_define, worker_group_define
+from ops.services.specialty import specialty_seed
+from ops.specialty_world import INSURERS
 
 BY = "demo"
 GROUP = "main"
@@ -29,9 +31,20 @@ HOSPITALS = (
     ("HOSP-B", "Demo Hospital West", "演示西区医院"),
 )
 SCHEMES = {"SANDBOX-A": "310", "SANDBOX-B": "390", "SANDBOX-C": "340", "SANDBOX-D": "380"}
-STAFF = (
-    (Role.HOSPITAL_CASHIER, "cashier", "Cashier", "收费员"),
-    (Role.HOSPITAL_BACK_OFFICE, "office", "Back office", "医保办"),
+PLATFORM = ("PLATFORM", "Demo Platform", "演示平台")
+# Role, the beginning of the name for sign-in, display name, the portal.
+Post = tuple[Role, str, str, str, str]
+HOSPITAL_STAFF: tuple[Post, ...] = (
+    (Role.HOSPITAL_CASHIER, "cashier", "Cashier", "收费员", "/hospital/"),
+    (Role.HOSPITAL_BACK_OFFICE, "office", "Back office", "医保办", "/hospital/"),
+)
+INSURER_STAFF: tuple[Post, ...] = (
+    (Role.INSURER_CLERK, "clerk", "Claims clerk", "理赔员", "/insurer/"),
+    (Role.INSURER_CLERK, "chief", "Second clerk", "理赔复核员", "/insurer/"),
+)
+PLATFORM_STAFF: tuple[Post, ...] = (
+    (Role.REVIEWER, "reviewer", "Reviewer", "预审员", "/review/"),
+    (Role.REVIEWER, "supervisor", "Second reviewer", "预审复核员", "/review/"),
 )
 
 
@@ -85,7 +98,14 @@ def demo_seed(*, insurers: Sequence[SandboxInsurer], known: Mapping[str, Any], n
             organisation = _organisation(code, OrganisationKind.HOSPITAL, name, name_zh, now)
             key = _client_key(organisation.pk, code, known=known, now=now)
             hospitals.append({"code": code, "name": name, "client_key": key})
-            logins += _logins(code, organisation_id=organisation.pk, known=known, now=now)
+            logins += _logins(code, HOSPITAL_STAFF, organisation_id=organisation.pk, known=known, now=now)
+        commercial: dict[str, int] = {}
+        for code, name, name_zh in INSURERS:
+            commercial[code] = _organisation(code, OrganisationKind.INSURER, name, name_zh, now).pk
+            logins += _logins(code, INSURER_STAFF, organisation_id=commercial[code], known=known, now=now)
+        platform = _organisation(PLATFORM[0], OrganisationKind.PLATFORM, PLATFORM[1], PLATFORM[2], now)
+        logins += _logins(PLATFORM[0], PLATFORM_STAFF, organisation_id=platform.pk, known=known, now=now)
+        specialty_seed(insurers=commercial, now=now)
     return {
         "hospitals": hospitals,
         "insurers": [
@@ -138,10 +158,12 @@ def _key_holds(key: str, now: datetime) -> bool:
     return True
 
 
-def _logins(code: str, *, organisation_id: int, known: Mapping[str, Any], now: datetime) -> list[dict[str, Any]]:
+def _logins(
+    code: str, staff: Sequence[Post], *, organisation_id: int, known: Mapping[str, Any], now: datetime
+) -> list[dict[str, Any]]:
     logins = []
-    for role, short, name, name_zh in STAFF:
-        username = f"{short}-{code[-1].lower()}"
+    for role, short, name, name_zh, portal in staff:
+        username = short if code == PLATFORM[0] else f"{short}-{code[-1].lower()}"
         user = user_by_username(username=username)
         kept = [entry["password"] for entry in known.get("logins", ()) if entry["username"] == username]
         password = kept[0] if kept and user else f"demo-{secrets.token_urlsafe(9)}"
@@ -159,7 +181,7 @@ def _logins(code: str, *, organisation_id: int, known: Mapping[str, Any], now: d
             user_password_set(user_id=user.pk, password=password, actor=BY, now=now)
         logins.append(
             {
-                "portal": "/hospital/",
+                "portal": portal,
                 "username": username,
                 "password": password,
                 "role": str(role),
