@@ -70,7 +70,7 @@ def decision_write(
     *, claim: Claim, draft: DecisionDraft, stage: Stage, now: datetime, delegated: bool = False
 ) -> Decision:
     """Append the decision. Raises DecisionInvalid."""
-    _check(claim, draft)
+    decision_check(claim=claim, draft=draft)
     if claim.terms is None:
         raise RuntimeError(f"claim {claim.claim_no} was filed without terms")
     return Decision.objects.create(
@@ -97,7 +97,8 @@ def decision_write(
     )
 
 
-def _check(claim: Claim, draft: DecisionDraft) -> None:
+def decision_check(*, claim: Claim, draft: DecisionDraft) -> None:
+    """Whether it can be written: names, clause, amounts. Raises DecisionInvalid."""
     if not draft.by or draft.by == draft.seconded_by:
         raise DecisionInvalid(
             explanation="A decision names who made it, and is seconded by somebody else.",

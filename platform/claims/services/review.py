@@ -16,7 +16,7 @@ from claims.models import Claim, Decision
 from claims.services.benefits import claim_benefits_release, claim_benefits_use
 from claims.services.clocks import clock_extend, clock_start, clocks_stop
 from claims.services.decisions import DecisionDraft as DecisionDraft
-from claims.services.decisions import DecisionInvalid, decision_known, decision_write
+from claims.services.decisions import DecisionInvalid, decision_check, decision_known, decision_write
 from claims.services.desk import (
     REVIEWERS,
     claim_lock,
@@ -107,6 +107,7 @@ def prereview_pass(*, claim_id: UUID, version: int, decision: DecisionDraft, now
     state_check(claim, ClaimState.IN_PREREVIEW, act="prereview.pass")
     lease_respect(claim=claim, by=decision.by, now=now)
     _word(decision, DecisionWord.PASS)
+    decision_check(claim=claim, draft=decision)
     if decision.amount_minor == 0 or (decision.amount_minor < claim.payable_minor and not decision.clause.strip()):
         raise DecisionInvalid(
             explanation="Less than the payable quotes its clause, and nothing at all is a refusal.",
@@ -139,6 +140,7 @@ def prereview_decline(
     state_check(claim, ClaimState.IN_PREREVIEW, act="prereview.decline")
     lease_respect(claim=claim, by=decision.by, now=now)
     _word(decision, DecisionWord.DECLINE)
+    decision_check(claim=claim, draft=decision)
     claim.recommended_minor, claim.decided_at = 0, now
     claim.risk = decision.risk or claim.risk
     move(claim, claim.decline_in_prereview, act="prereview.decline", by=decision.by, now=now, trace_id=trace_id)
@@ -170,6 +172,7 @@ def confirmation_decide(
     if decision.external_no is None:
         lease_respect(claim=claim, by=decision.by, now=now)
     _word(decision, DecisionWord.APPROVE, DecisionWord.APPROVE_PARTLY, DecisionWord.DECLINE)
+    decision_check(claim=claim, draft=decision)
     _amount_fits(claim, decision)
     claim.confirmed_minor, claim.decided_at = decision.amount_minor, now
     step = {
