@@ -9,6 +9,7 @@ HANDLERS = {
     "exchange.resolve": "exchange.handlers.ResolveHandler",
     "exchange.watch": "exchange.handlers.WatchHandler",
     "notices.send": "notices.handlers.SendHandler",
+    "notices.tell": "patients.handlers.TellHandler",
 }
 # (every so many seconds, service called with `now`, its other arguments); done by each sweeper.
 # The abnormal check is beat's too (config/settings/celery.py): here it needs no broker.
