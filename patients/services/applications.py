@@ -163,7 +163,7 @@ def application_appeal(*, standing: Standing, claim_id: UUID, reason: str, now: 
 
 
 def prescription_add(*, standing: Standing, draft: PrescriptionDraft, now: datetime) -> Prescription:
-    """What a doctor prescribed to the person. Raises NotFound, NotYours, ConsentMissing, PrescriptionKnown and others."""
+    """What a doctor prescribed to the person. Raises NotFound, NotYours, ConsentMissing, PrescriptionKnown and more."""
     act = standing.act_for(person_id=draft.person_id, scope=HelperScope.UPLOAD)
     consents_require(person_id=act.person_id, codes=FOR_UPLOAD)
     return prescription_store(draft=draft, now=now)

@@ -95,9 +95,9 @@ def code_request(*, phone: str, language: str, address: str, now: datetime, trac
     """
     number = _number(phone)
     for subject, limit in (
+        (f"code-address:{address}", CODES_PER_ADDRESS),
         (f"code-minute:{number}", CODES_PER_MINUTE),
         (f"code-number:{number}", CODES_PER_NUMBER),
-        (f"code-address:{address}", CODES_PER_ADDRESS),
     ):
         _allow(subject, limit, now)
     code = f"{secrets.randbelow(1_000_000):06d}"
