@@ -66,8 +66,8 @@ class DemoProduct:
 
 PRODUCTS = (
     DemoProduct("HUIMIN-A", "INS-A", "City Cover", "惠民特药保", "DELEGATED", 1_000_000, 0),
-    DemoProduct("CARE-B", "INS-B", "Care Plus", "康护特药险", "BEFORE_HANDOVER", 0, 1_000_000, ("INS-C", 3000)),
-    DemoProduct("REFUND-C", "INS-C", "Refund Cover", "报销特药险", "REIMBURSE", 0, 500_000),
+    DemoProduct("CARE-B", "INS-B", "Care Plus", "康护特药险", "BEFORE_HANDOVER", 0, 20_000, ("INS-C", 3000)),
+    DemoProduct("REFUND-C", "INS-C", "Refund Cover", "报销特药险", "REIMBURSE", 0, 50_000),
 )
 INSURERS = (
     ("INS-A", "Demo Life East", "演示人寿东区"),

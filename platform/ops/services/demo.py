@@ -20,6 +20,7 @@ from exchange.services.interfaces import capabilities_grant, interface_define, i
 from exchange.states import GrantSource
 from journal.services import lane_define, worker_group_define
 from ops.services.specialty import specialty_seed
+from ops.services.specialty_claims import specialty_claims_seed
 from ops.specialty_world import INSURERS
 
 BY = "demo"
@@ -106,6 +107,7 @@ def demo_seed(*, insurers: Sequence[SandboxInsurer], known: Mapping[str, Any], n
         platform = _organisation(PLATFORM[0], OrganisationKind.PLATFORM, PLATFORM[1], PLATFORM[2], now)
         logins += _logins(PLATFORM[0], PLATFORM_STAFF, organisation_id=platform.pk, known=known, now=now)
         specialty_seed(insurers=commercial, now=now)
+        specialty_claims_seed(now=now)
     return {
         "hospitals": hospitals,
         "insurers": [
