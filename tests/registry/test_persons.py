@@ -50,6 +50,7 @@ from registry.services.persons import (
     person_incapable_record,
     person_real_name_set,
     person_register,
+    persons_register,
 )
 from tests.exchange.meetings import at_once
 from tests.registry.house import NOW, TODAY, Shelf, authorisation_of, id_no, person_of
@@ -112,6 +113,19 @@ def test_two_insurers_that_register_one_person_at_once_get_one_record(transactio
     first, second = at_once(act, act)
     assert first == second
     assert Person.objects.count() == 1
+
+
+def test_many_are_registered_at_once_each_identity_once_in_the_order_told() -> None:
+    numbers = [id_no(BORN, serial) for serial in range(300, 310)]
+    known = person_of(id_no=numbers[3])
+    told = [*numbers, numbers[0].lower(), numbers[3]]
+    persons = persons_register(drafts=[draft(id_no=number, phone="") for number in told], now=NOW)
+    assert [person_facts(person=one).id_no for one in persons] == [number.upper() for number in told]
+    assert (persons[3].pk, persons[11].pk, persons[10].pk) == (known.pk, known.pk, persons[0].pk)
+    assert Person.objects.count() == 10
+    with pytest.raises(PersonInvalid):
+        persons_register(drafts=[draft(id_no=id_no(BORN, 999)), draft(name="")], now=NOW)
+    assert Person.objects.count() == 10
 
 
 @pytest.mark.parametrize(
@@ -239,6 +253,16 @@ def test_a_merge_moves_no_row_of_the_merged_record(shelf: Shelf) -> None:
     merge = person_merge_propose(kept_id=kept.pk, merged_id=shelf.person.pk, evidence="x", by="anna", now=NOW)
     person_merge_approve(merge_id=merge.pk, by="bert", now=NOW)
     assert Authorisation.objects.get(pk=authorisation.pk).person_id == shelf.person.pk
+
+
+def test_a_merged_identity_is_the_record_that_is_kept() -> None:
+    merge = proposed()
+    person_merge_approve(merge_id=merge.pk, by="bert", now=NOW)
+    assert person_of(id_type="03", id_no="e12345678").pk == merge.kept_id
+    found = person_by_identity(id_type="03", id_no="E12345678", now=NOW)
+    assert found is not None
+    assert found.pk == merge.kept_id
+    assert Person.objects.count() == 2
 
 
 def test_what_cannot_be_merged() -> None:

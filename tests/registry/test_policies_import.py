@@ -11,15 +11,18 @@ from typing import Any
 
 import pytest
 import xlsxwriter
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Organisation
 from core.row_security import seen_by
 from registry.models import Person, Policy, PolicyImport, PolicyMember
 from registry.policy_files import COLUMNS, FILE_BYTES, ROWS, UNPACKED_BYTES, FileRefused
 from registry.selectors.persons import person_facts
+from registry.services.merges import person_merge_approve, person_merge_propose
 from registry.services.policies import FileTaken, policies_import
 from tests.exchange.meetings import at_once
-from tests.registry.house import NOW, Shelf, id_no, product_of
+from tests.registry.house import NOW, Shelf, id_no, person_of, product_of
 from tests.roles import as_role, refused
 
 HEADER = ["policy_no", "product", "starts_on", "ends_on", "sum_insured", "name", "id_no", "born_on"]
@@ -250,6 +253,34 @@ def test_rows_of_one_policy_agree_and_name_each_person_once(shelf: Shelf) -> Non
     assert faults(imported(shelf, csv_of(LINE, other_sum))) == [(3, "sum_insured_minor", "policy_differs")]
     assert faults(imported(shelf, csv_of(LINE, SECOND, LINE))) == [(4, "id_no", "duplicate")]
     assert stored() == (0, 0)
+
+
+def test_a_member_leaves_after_he_joined(shelf: Shelf) -> None:
+    header = [*HEADER, "member_starts_on", "member_ends_on"]
+    joined = [[*LINE, "2026-03-01", "2026-02-28"], [*SECOND, "", "2025-12-31"]]
+    result = imported(shelf, csv_of(*joined, header=header))
+    assert faults(result) == [(row, "member_ends_on", "policy_invalid") for row in (2, 3)]
+
+
+def test_two_identities_of_one_human_being_are_one_member(shelf: Shelf) -> None:
+    kept, merged = person_of(id_no=ANNA), person_of(id_type="03", id_no="E777")
+    merge = person_merge_propose(kept_id=kept.pk, merged_id=merged.pk, evidence="x", by="anna", now=NOW)
+    person_merge_approve(merge_id=merge.pk, by="bert", now=NOW)
+    passport = [*SECOND[:6], "E777", SECOND[7], "03"]
+    header = [*HEADER, "id_type"]
+    assert imported(shelf, csv_of(passport, header=header)).taken == 1
+    assert PolicyMember.objects.get(policy__policy_no="P-1").person_id == kept.pk
+    both = csv_of([*LINE, "01"], passport, header=header)
+    assert faults(imported(shelf, both)) == [(3, "id_no", "duplicate")]
+
+
+def test_a_long_file_takes_a_few_statements_for_each_five_hundred_rows(shelf: Shelf) -> None:
+    days = [date(1950 + number // 1000, 1, 1) for number in range(1_200)]
+    lines = [[f"P-{number}", *LINE[1:6], id_no(day, number % 1000), day.isoformat()] for number, day in enumerate(days)]
+    with CaptureQueriesContext(connection) as queries:
+        assert imported(shelf, csv_of(*lines)).taken == 1_200
+    assert len(queries) < 70
+    assert stored() == (1_200, 1_200)
 
 
 @pytest.mark.parametrize(

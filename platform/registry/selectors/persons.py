@@ -40,7 +40,12 @@ class PersonFacts:
 
 def identity_index(*, id_type: str, id_no: str, now: datetime) -> bytes:
     """The blind index of an identity: the same as exchange finds him by."""
-    return blind_index(f"id:{id_type or '01'}:{id_no.strip().upper()}", now=now)
+    return blind_index(identity_text(id_type=id_type, id_no=id_no), now=now)
+
+
+def identity_text(*, id_type: str, id_no: str) -> str:
+    """What the blind index is made of."""
+    return f"id:{id_type or '01'}:{id_no.strip().upper()}"
 
 
 def phone_index(*, phone: str, now: datetime) -> bytes:
@@ -81,9 +86,11 @@ def person_by_id(*, person_id: UUID) -> Person | None:
 
 
 def person_by_identity(*, id_type: str, id_no: str, now: datetime) -> Person | None:
-    """The living record of that identity, if this database transaction sees it."""
+    """The record that is kept of that identity, if this database transaction sees it."""
     index = identity_index(id_type=id_type, id_no=id_no, now=now)
-    return Person.objects.filter(id_index=index, merged_into__isnull=True).first()
+    found = Person.objects.select_related("merged_into").filter(id_index=index).order_by("id")
+    record = next((one for one in found if one.merged_into_id is None), found.first())
+    return person_current(person=record) if record is not None else None
 
 
 def persons_by_phone(*, phone: str, now: datetime) -> list[Person]:
