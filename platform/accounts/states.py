@@ -20,6 +20,7 @@ class Role(models.TextChoices):
     INSURER_CLERK = "insurer_clerk"
     PHARMACIST = "pharmacist"
     REVIEWER = "reviewer"
+    REVIEW_SUPERVISOR = "review_supervisor"
     OPERATOR = "operator"
     SYSTEM_ADMINISTRATOR = "system_administrator"
     SECURITY_ADMINISTRATOR = "security_administrator"

@@ -10,6 +10,7 @@ HANDLERS = {
     "exchange.watch": "exchange.handlers.WatchHandler",
     "notices.send": "notices.handlers.SendHandler",
     "notices.tell": "patients.handlers.TellHandler",
+    "prereview.take": "prereview.handlers.TakeHandler",
 }
 # (every so many seconds, service called with `now`, its other arguments); done by each sweeper.
 # The abnormal check is beat's too (config/settings/celery.py): here it needs no broker.

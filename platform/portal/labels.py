@@ -210,6 +210,7 @@ LABELS: dict[str, dict[str, tuple[Text, str]]] = {
         "insurer_clerk": (_("Insurer's clerk"), PLAIN),
         "pharmacist": (_("Pharmacist"), PLAIN),
         "reviewer": (_("Reviewer"), PLAIN),
+        "review_supervisor": (_("Pre-review supervisor"), PLAIN),
         "operator": (_("Operator"), PLAIN),
         "system_administrator": (_("System administrator"), PLAIN),
         "security_administrator": (_("Security administrator"), PLAIN),

@@ -66,7 +66,7 @@ DOMAIN = {
     "claims": {"papers", "payable"},
     "notices": {"handlers", "quiet", "senders", "wordings"},
     "patients": {"consent_texts", "handlers"},
-    "prereview": set(),
+    "prereview": {"composer", "handlers", "rules"},
     "hospitals": {"listener"},
     "insurers": {"sandbox", "spi", "handlers"},
     "ops": {"story", "doubts", "specialty_world", "management"},
