@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -42,3 +43,9 @@ def run_latest(*, claim_id: UUID) -> RuleRun | None:
 
 def runs_of(*, claim_id: UUID) -> QuerySet[RuleRun]:
     return RuleRun.objects.prefetch_related("results").filter(claim_id=claim_id).order_by("-at", "-pk")
+
+
+def runs_latest(*, claim_ids: Sequence[UUID]) -> dict[UUID, RuleRun]:
+    """The last run of each of these claims, with its results."""
+    rows = RuleRun.objects.prefetch_related("results").filter(claim_id__in=claim_ids)
+    return {run.claim_id: run for run in rows.order_by("claim_id", "-at", "-pk").distinct("claim_id")}
