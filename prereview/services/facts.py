@@ -5,15 +5,14 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from claims.selectors.alike import claims_alike, last_supply_before, materials_of
+from claims.selectors.place import place_of
+from prereview.rules.facts import Alike, Facts, Needed, Paper
 from registry.selectors.authorisations import authorisation_fault, re_evaluation_due, supplied_until
 from registry.selectors.benefits import benefit_accounts_of, benefit_moves_of, policy_year_from
 from registry.selectors.policies import Cover, cover_on
 from registry.selectors.prescriptions import prescription_fault
 from registry.selectors.terms import terms_read
-
-from claims.selectors.alike import claims_alike, last_supply_before, materials_of
-from claims.selectors.place import place_of
-from prereview.rules.facts import Alike, Facts, Needed, Paper
 from registry.states import BenefitKind, BenefitMoveKind, ClaimKind
 from registry.terms import Listed, TermsOfProduct
 

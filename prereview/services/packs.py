@@ -8,7 +8,6 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max
-from registry.selectors.products import product_by_code
 
 from accounts.services import audit_write
 from core.errors import Conflict, NotFound, Problem
@@ -17,6 +16,7 @@ from core.transitions import write_many
 from prereview.models import RulePack
 from prereview.rules.packs import cases_read, pack_prove, pack_read
 from prereview.states import PackState
+from registry.selectors.products import product_by_code
 
 FAULTS_SHOWN = 20
 
