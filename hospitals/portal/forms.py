@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from core.money import EXPONENTS, LARGEST_MINOR
+from core.money import LARGEST_MINOR
 from exchange.bills import BillTerms
 from exchange.models import Transaction
 from exchange.states import Decision, OperationClass
 from hospitals.portal.tills import SHIFT_CHARACTERS
+from portal.forms import AmountField
 from portal.labels import LABELS, label
 
 NUMBER_CHARACTERS, WORDS_CHARACTERS = 64, 500
 PARTS = ("fund_minor", "account_minor", "hospital_minor", "cash_minor")
 TENDERS = [(code, words) for code, (words, _tone) in LABELS["tender"].items()]
-
-
-class AmountField(forms.CharField):
-    """`1,234.56` as people type it; cleans to minor units of `currency`."""
-
-    widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off", "class": "ms-amount"})
-
-    def __init__(self, *, currency: str, least_minor: int = 1, **kwargs: Any) -> None:
-        self.exponent, self.least_minor = EXPONENTS[currency], least_minor
-        super().__init__(max_length=24, **kwargs)
-
-    def shown(self, minor: int) -> str:
-        return f"{Decimal(minor).scaleb(-self.exponent):.{self.exponent}f}"
-
-    def clean(self, value: Any) -> int | None:
-        typed = re.sub(r"[,，\s¥￥]", "", super().clean(value) or "")
-        if not typed:
-            return None
-        try:
-            # Digits only: Decimal would take 1e3 and NaN as well.
-            amount = Decimal(typed if re.fullmatch(r"-?\d{1,15}(\.\d+)?", typed, re.ASCII) else "x")
-            minor = amount.scaleb(self.exponent)
-        except InvalidOperation:
-            raise forms.ValidationError(_("Enter an amount such as 80.00.")) from None
-        if minor != int(minor):
-            raise forms.ValidationError(_("There is no smaller unit: enter at most two decimal places."))
-        if not self.least_minor <= minor <= LARGEST_MINOR:
-            raise forms.ValidationError(_("Enter an amount above zero."))
-        return int(minor)
 
 
 def shift_field() -> forms.CharField:

@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from exchange.pages import slip
 from hospitals.portal import site as hospital_site
+from prereview.portal import site as review_site
 
 
 def healthz(_: HttpRequest) -> HttpResponse:
@@ -19,6 +20,7 @@ EDGE: list[URLPattern | URLResolver] = [path("api/his/v1/", include("hospitals.l
 PORTALS: list[URLPattern | URLResolver] = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("hospital/", hospital_site.urls),
+    path("review/", review_site.urls),
 ]
 PUBLIC: list[URLPattern | URLResolver] = [
     path("s/<str:token>", slip),

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from exchange.reasons import REASONS
 from portal.advice import OPERATORS_KNOW, STAFF_FIXES
 from portal.claim_labels import CLAIM_LABELS
+from portal.review_labels import REVIEW_LABELS
 
 Text = str | Promise
 OK, WAIT, BAD, PLAIN = "ok", "wait", "bad", "plain"
@@ -218,7 +219,7 @@ LABELS: dict[str, dict[str, tuple[Text, str]]] = {
     },
 }
 
-LABELS |= CLAIM_LABELS
+LABELS |= CLAIM_LABELS | REVIEW_LABELS
 
 
 def label(kind: str, code: object) -> Text:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from accounts.states import Role
+from accounts.states import OrganisationKind, Role
 from claims.services.ends import appeal_decide
 from claims.services.leases import lease_give_back, lease_take
 from claims.services.materials import materials_request
@@ -56,7 +56,7 @@ class ReasonMissing(Problem):
 
 def review_take(*, claim_id: UUID, user: User, now: datetime) -> ClaimLease:
     """The claim is this reviewer's for a while. Raises Forbidden, NotFound, ClaimHeld."""
-    _may(user, "review")
+    reviewer_check(user=user)
     return lease_take(
         claim_id=claim_id, stage=Stage.PREREVIEW, holder=user.username, holder_name=user.display_name, now=now
     )
@@ -64,7 +64,7 @@ def review_take(*, claim_id: UUID, user: User, now: datetime) -> ClaimLease:
 
 def review_give_back(*, claim_id: UUID, user: User) -> None:
     """Others may take it."""
-    _may(user, "review")
+    reviewer_check(user=user)
     lease_give_back(claim_id=claim_id, holder=user.username)
 
 
@@ -86,7 +86,7 @@ def review_pass(
 
     Raises Forbidden, and what claims.services.review.prereview_pass raises.
     """
-    _may(user, "review")
+    reviewer_check(user=user)
     lines = [
         {"line_no": number, "amount_minor": amount, "clause": clause}
         for number, amount in sorted(amounts_minor.items())
@@ -121,7 +121,7 @@ def review_decline(
 
     Raises Forbidden, and what claims.services.review.prereview_decline raises.
     """
-    _may(user, "review")
+    reviewer_check(user=user)
     draft = DecisionDraft(
         word=DecisionWord.DECLINE,
         by=user.username,
@@ -151,7 +151,7 @@ def review_ask(
 
     Raises Forbidden, NotFound, ReasonMissing, and what claims.services.materials.materials_request raises.
     """
-    _may(user, "review")
+    reviewer_check(user=user)
     claim = _before_us(claim_id)
     if not claim.materials_asked:
         return materials_request(
@@ -223,7 +223,7 @@ def ask_refuse(*, ask_id: UUID, note: str, user: User, now: datetime) -> AskWait
 @transaction.atomic
 def review_investigate(*, claim_id: UUID, version: int, reason: str, user: User, now: datetime, trace_id: str) -> Claim:
     """Something is looked into outside. Raises Forbidden, and what claim_investigate raises."""
-    _may(user, "review")
+    reviewer_check(user=user)
     return claim_investigate(
         claim_id=claim_id, version=version, reason=reason, by=user.username, now=now, trace_id=trace_id
     )
@@ -234,7 +234,7 @@ def review_investigated(
     *, claim_id: UUID, version: int, finding: str, user: User, now: datetime, trace_id: str
 ) -> Claim:
     """Back before the pre-review, whose rules run again. Raises Forbidden, and what investigation_end raises."""
-    _may(user, "review")
+    reviewer_check(user=user)
     return investigation_end(
         claim_id=claim_id, version=version, finding=finding, by=user.username, now=now, trace_id=trace_id
     )
@@ -255,7 +255,7 @@ def review_appeal(
 ) -> Decision:
     """The appeal desk: what the pre-review has refused, before another person. Raises Forbidden, NotFound, and what
     claims.services.ends.appeal_decide raises: AppealByAnother for whoever took part."""
-    _may(user, "review")
+    reviewer_check(user=user)
     _before_us(claim_id)
     draft = DecisionDraft(
         word=DecisionWord.UPHOLD if uphold else DecisionWord.REOPEN,
@@ -267,9 +267,10 @@ def review_appeal(
     return appeal_decide(claim_id=claim_id, version=version, uphold=uphold, decision=draft, now=now, trace_id=trace_id)
 
 
-def _may(user: User, act: str) -> None:
-    if not user.has_role(*REVIEWERS):
-        raise Forbidden(subject="user", act=act)
+def reviewer_check(*, user: User) -> None:
+    """The pre-review is the platform's: an administrator's reviewers work for their insurer. Raises Forbidden."""
+    if not user.has_role(*REVIEWERS) or user.organisation.kind != OrganisationKind.PLATFORM:
+        raise Forbidden(subject="user", act="review")
 
 
 def _before_us(claim_id: UUID) -> Claim:

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from core.errors import Conflict, Forbidden, NotFound, Problem
+from core.errors import Conflict, NotFound, Problem
 from core.ids import uuid7
 from prereview.models import SecondLook
 from prereview.selectors.desk import decision_drawn
-from prereview.services.bench import REVIEWERS
+from prereview.services.bench import reviewer_check
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -52,8 +52,7 @@ def second_look(*, claim_id: UUID, agrees: bool, note: str, user: User, now: dat
 
     Raises Forbidden, NotFound, LookByAnother, LookSaysNothing, LookedAlready.
     """
-    if not user.has_role(*REVIEWERS):
-        raise Forbidden(subject="user", act="review")
+    reviewer_check(user=user)
     decision = decision_drawn(claim_id=claim_id)
     if decision is None:
         raise NotFound(noun="drawn decision", noun_zh="抽中的决定", key=claim_id)

@@ -28,6 +28,11 @@ STOP_SECONDS = 15.0
 @pytest.fixture
 def site_url(settled_world: World, process_environment: dict[str, str]) -> Iterator[str]:
     """The address of a server process that works as role app on the settled world."""
+    yield from serving(process_environment)
+
+
+def serving(process_environment: dict[str, str]) -> Iterator[str]:
+    """The address of a server process on the test's database, for as long as the caller goes on."""
     port = reserve_any()
     command = [sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port)]
     environment = {**process_environment, "PYTHONPATH": f"{ROOT}:{ROOT / 'platform'}"}

@@ -21,6 +21,7 @@ SOURCES = [
     *(ROOT / "platform" / "portal").rglob("*.py"),
     *(ROOT / "hospitals" / "portal").rglob("*.py"),
     *(ROOT / "insurers" / "portal").rglob("*.py"),
+    *(ROOT / "prereview" / "portal").rglob("*.py"),
     *(ROOT / "templates" / "portals").rglob("*.html"),
     ROOT / "platform" / "accounts" / "forms.py",
 ]

@@ -25,7 +25,7 @@ ROLES_OF_KIND: dict[str, set[Role]] = {
     OrganisationKind.PHARMACY_CHAIN: _PHARMACY,
     OrganisationKind.PHARMACY_SHOP: _PHARMACY,
     OrganisationKind.TPA: {Role.REVIEWER} | _ANYWHERE,
-    OrganisationKind.PLATFORM: {Role.REVIEWER, Role.OPERATOR} | _ANYWHERE,
+    OrganisationKind.PLATFORM: {Role.REVIEWER, Role.REVIEW_SUPERVISOR, Role.OPERATOR} | _ANYWHERE,
 }
 
 

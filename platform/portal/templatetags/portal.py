@@ -18,6 +18,7 @@ from portal.labels import label as label_of
 from portal.labels import tone as tone_of
 
 if TYPE_CHECKING:
+    from claims.models import ClaimLine
     from exchange.models import Transaction
 
 register = template.Library()
@@ -136,6 +137,17 @@ def account(code: str) -> str:
 def pretty(value: object) -> str:
     """Indented JSON."""
     return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+@register.filter
+def percent(basis_points: int) -> str:
+    return f"{basis_points / 100:g} %"
+
+
+@register.filter
+def others(line: ClaimLine) -> int:
+    """What other payers than this cover bear of a claim's line, in minor units."""
+    return line.basic_minor + line.other_minor + line.charity_minor
 
 
 @register.filter
