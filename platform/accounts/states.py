@@ -34,3 +34,4 @@ class Scope(models.TextChoices):
     TRANSACTIONS_READ = "transactions:read"
     CLINICAL = "clinical"
     POLICIES_WRITE = "policies:write"
+    CLAIMS_READ = "claims:read"

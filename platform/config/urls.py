@@ -25,6 +25,7 @@ PORTALS: list[URLPattern | URLResolver] = [
 PUBLIC: list[URLPattern | URLResolver] = [
     path("s/<str:token>", slip),
     path("api/registry/v1/", include("registry.urls")),
+    path("api/claims/v1/", include("claims.urls")),
 ]
 PROFILES = {"edge": EDGE, "core": PORTALS, "public": PUBLIC, "all": [*EDGE, *PORTALS, *PUBLIC]}
 urlpatterns = [path("healthz", healthz), *PROFILES[settings.PROFILE]]

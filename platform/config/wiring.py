@@ -20,4 +20,6 @@ CHORES: list[tuple[float, str, dict[str, object]]] = [
     (ABNORMAL_CHECK["every_seconds"], "exchange.services.monitor.abnormal_check", {"limit": ABNORMAL_CHECK["limit"]}),
     (600.0, "exchange.services.days.days_review", {}),
     (300.0, "journal.services.jobs_parked_tell", {"longer_than_seconds": ABNORMAL_CHECK["parked_seconds"]}),
+    (600.0, "claims.services.materials.materials_overdue_return", {"limit": 200}),
+    (600.0, "claims.services.ends.claims_close_due", {"limit": 200}),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from django.db import DatabaseError
@@ -280,12 +281,13 @@ def test_a_second_request_for_materials_needs_a_supervisor_and_a_reason(shelf: S
     asked(claim)
     uploaded(claim, DocumentKind.PATHOLOGY)
     materials_answered(claim_id=claim.pk, by=PATIENT, on_behalf=False, now=NOW, trace_id=TRACE)
-    for missing in (
+    incomplete: list[dict[str, Any]] = [
         {},
         {"supervisor": SUPERVISOR},
         {"supervisor": REVIEWER, "why_not_before": "forgotten"},
         {"supervisor": SUPERVISOR, "why_not_before": "  "},
-    ):
+    ]
+    for missing in incomplete:
         with pytest.raises(SupervisorNeeded):
             asked(claim, **missing)
     request = asked(claim, supervisor=SUPERVISOR, why_not_before="The report names another type.")
@@ -314,7 +316,7 @@ def test_the_insurers_request_after_the_pre_reviews_is_a_second_one(shelf: Shelf
         {"answer_by": NOW.date().replace(day=24)},
     ],
 )
-def test_a_request_for_materials_that_cannot_go_out(shelf: Shelf, changes: dict[str, object]) -> None:
+def test_a_request_for_materials_that_cannot_go_out(shelf: Shelf, changes: dict[str, Any]) -> None:
     claim = in_prereview(shelf)
     with pytest.raises(MaterialsRequestInvalid):
         asked(claim, **changes)

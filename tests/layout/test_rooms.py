@@ -74,7 +74,7 @@ DOMAIN = {
         "templatetags",
     },
     "registry": {"terms", "policy_files", "policy_rows", "shapes", "management"},
-    "claims": {"papers", "payable"},
+    "claims": {"papers", "payable", "shapes"},
     "notices": {"handlers", "quiet", "senders", "wordings"},
     "patients": {"consent_texts", "handlers"},
     "prereview": {"composer", "handlers", "rules"},

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from accounts.selectors import organisations_seen_by
+from accounts.selectors import Seen, organisations_seen_by
 from claims.models import Claim, Decision, MaterialsRequest
 from claims.states import ClaimState, PartyRole
 
@@ -20,12 +20,12 @@ SHOWN = ("product", "policy", "person", "drug", "organisation", "terms")
 
 def claims_visible_to(*, user: User) -> QuerySet[Claim]:
     """Filed claims that the user's organisations are parties of; all claims but drafts for the platform."""
-    filed = Claim.objects.select_related(*SHOWN).exclude(submitted_at__isnull=True)
-    seen = organisations_seen_by(user=user)
-    if isinstance(seen, str):
-        return filed
-    party = Q(parties__organisation_id__in=seen, parties__until__isnull=True)
-    return filed.filter(party).distinct()
+    return _filed_and_seen(organisations_seen_by(user=user))
+
+
+def claims_of_organisation(*, organisation_id: int) -> QuerySet[Claim]:
+    """Filed claims that a program of the organisation may read: those it is a party of."""
+    return _filed_and_seen([organisation_id])
 
 
 def claims_worked_by(*, user: User) -> QuerySet[Claim]:
@@ -73,3 +73,10 @@ def decisions_of(*, claim: Claim) -> list[Decision]:
 def materials_requests_of(*, claim: Claim) -> list[MaterialsRequest]:
     """The latest first; the open one, if any, is it."""
     return list(claim.materials_requests.order_by("-number"))
+
+
+def _filed_and_seen(seen: Seen) -> QuerySet[Claim]:
+    filed = Claim.objects.select_related(*SHOWN).exclude(submitted_at__isnull=True)
+    if isinstance(seen, str):
+        return filed
+    return filed.filter(Q(parties__organisation_id__in=seen, parties__until__isnull=True)).distinct()
