@@ -21,6 +21,7 @@ from registry.services.benefits import (
     Benefits,
     benefits_give_back,
     benefits_hold,
+    benefits_import,
     benefits_lock,
     benefits_release,
     benefits_use,
@@ -190,6 +191,31 @@ def test_the_sum_insured_runs_through_all_years(shelf: Shelf) -> None:
     )
     hold(shelf, cause(), 30_000_000, policy=policy)
     assert left(shelf, policy=policy, on=date(2026, 7, 1))[1] == 10_000_000
+
+
+def test_what_was_used_before_we_knew_the_policy_is_not_left(shelf: Shelf) -> None:
+    terms_of(shelf.product, deductible_minor=2_000_000)
+    row = cause()
+
+    def told(payable: int, deductible: int, cause_id: UUID = row) -> None:
+        with transaction.atomic():
+            benefits_import(
+                benefits=lock(shelf),
+                cause_id=cause_id,
+                deductible_minor=deductible,
+                payable_minor=payable,
+                by="import",
+                now=NOW,
+            )
+
+    told(5_000_000, 2_000_000)
+    told(5_000_000, 2_000_000)
+    assert left(shelf) == (0, 25_000_000)
+    with pytest.raises(BenefitHeldOtherwise):
+        told(5_000_001, 2_000_000)
+    with pytest.raises(BenefitExhausted):
+        told(25_000_001, 0, cause())
+    assert counts(shelf)["SUM_INSURED"] == (0, 5_000_000)
 
 
 @pytest.mark.parametrize(

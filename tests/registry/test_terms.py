@@ -207,6 +207,35 @@ def test_the_checklist_is_of_drug_and_kind(shelf: Shelf) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("drug", "icd10", "indicated"),
+    [
+        (DRUG, "C50", True),
+        (DRUG, "c50.912", True),
+        (DRUG, "C5", False),
+        (DRUG, "C34.1", False),
+        (OTHER_DRUG, "C34.1", True),
+        (OTHER_DRUG, "C34.10", True),
+        (OTHER_DRUG, "C34", False),
+        (OTHER_DRUG, "C34.2", False),
+        ("NEVER-LISTED", "C50", False),
+    ],
+)
+def test_a_drug_is_indicated_by_the_beginning_of_a_code(shelf: Shelf, drug: str, icd10: str, indicated: bool) -> None:
+    assert terms_read(terms=shelf.terms).indicated(drug=drug, icd10=icd10) is indicated
+
+
+@pytest.mark.parametrize(
+    ("pre_existing", "basic_settled", "basis_points"),
+    [(False, True, 8_000), (False, False, 6_000), (True, True, 4_000), (True, False, 0)],
+)
+def test_the_ratio_goes_by_illness_before_cover_and_basic_insurance(
+    shelf: Shelf, pre_existing: bool, basic_settled: bool, basis_points: int
+) -> None:
+    read = terms_read(terms=shelf.terms)
+    assert read.ratio_basis_points(pre_existing=pre_existing, basic_settled=basic_settled) == basis_points
+
+
 # Impact ------------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ for the last of a cap one sees what the other has left.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -154,13 +154,31 @@ def benefits_hold(
         ):
             return
         raise BenefitHeldOtherwise(cause_id=cause_id, episode=episode, state="held")
-    for key, amount in amounts.items():
-        left = benefits.left_minor(accounts[key])
-        if amount > left:
-            raise BenefitExhausted(benefit=accounts[key].kind, left_minor=left, wanted_minor=amount)
+    _room_check(benefits, amounts)
     _move([(accounts[key], Move.HOLD, episode, amount) for key, amount in amounts.items()], cause_id, by, now)
     for key, amount in amounts.items():
         accounts[key].held_minor += amount
+
+
+def benefits_import(
+    *, benefits: Benefits, cause_id: UUID, deductible_minor: int, payable_minor: int, by: str, now: datetime
+) -> None:
+    """What was used before the platform knew the policy, from what `benefits` has locked; `cause_id` names the row of
+    the import. The same again changes nothing. Raises BenefitExhausted, BenefitHeldOtherwise.
+    """
+    accounts = {one.pk: one for one in (benefits.deductible, *benefits.caps)}
+    amounts = {key: deductible_minor if key == benefits.deductible.pk else payable_minor for key in accounts}
+    told = {key: amount for key, amount in amounts.items() if amount}
+    moves = BenefitMove.objects.filter(cause_id=cause_id)
+    has = {move.account_id: move.amount_minor for move in moves if move.kind == Move.IMPORT}
+    if has:
+        if has != told:
+            raise BenefitHeldOtherwise(cause_id=cause_id, episode=1, state="imported")
+        return
+    _room_check(benefits, amounts)
+    _move([(accounts[key], Move.IMPORT, 1, amount) for key, amount in amounts.items()], cause_id, by, now)
+    for key, amount in amounts.items():
+        accounts[key].used_minor += amount
 
 
 @transaction.atomic
@@ -226,6 +244,13 @@ def _follow(account: BenefitAccount, limit_minor: int) -> None:
     if account.limit_minor != stored:
         account.limit_minor = stored
         account.save(update_fields=["limit_minor"])
+
+
+def _room_check(benefits: Benefits, amounts: Mapping[UUID, int]) -> None:
+    for account in (benefits.deductible, *benefits.caps):
+        left, wanted = benefits.left_minor(account), amounts[account.pk]
+        if wanted > left:
+            raise BenefitExhausted(benefit=account.kind, left_minor=left, wanted_minor=wanted)
 
 
 def _latest(standings: list[_Standing]) -> list[_Standing]:
