@@ -8,6 +8,8 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from exchange.pages import slip
 from hospitals.portal import site as hospital_site
+from insurers.api import decisions
+from insurers.portal import site as insurer_site
 from prereview.portal import site as review_site
 
 
@@ -22,10 +24,17 @@ PORTALS: list[URLPattern | URLResolver] = [
     path("hospital/", hospital_site.urls),
     path("review/", review_site.urls),
 ]
+# Insurers come over the public network: their people, and their systems with decisions on claims.
+INSURERS: list[URLPattern | URLResolver] = [
+    path("insurer/", insurer_site.urls),
+    path("api/spi/v1/decisions", decisions),
+]
 PUBLIC: list[URLPattern | URLResolver] = [
     path("s/<str:token>", slip),
     path("api/registry/v1/", include("registry.urls")),
     path("api/claims/v1/", include("claims.urls")),
+    path("i18n/", include("django.conf.urls.i18n")),
+    *INSURERS,
 ]
 PROFILES = {"edge": EDGE, "core": PORTALS, "public": PUBLIC, "all": [*EDGE, *PORTALS, *PUBLIC]}
 urlpatterns = [path("healthz", healthz), *PROFILES[settings.PROFILE]]

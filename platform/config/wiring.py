@@ -11,6 +11,8 @@ HANDLERS = {
     "notices.send": "notices.handlers.SendHandler",
     "notices.tell": "patients.handlers.TellHandler",
     "prereview.take": "prereview.handlers.TakeHandler",
+    "insurers.claim_push": "insurers.handlers.ClaimPushHandler",
+    "insurers.decision_work": "insurers.handlers.DecisionWorkHandler",
 }
 # (every so many seconds, service called with `now`, its other arguments); done by each sweeper.
 # The abnormal check is beat's too (config/settings/celery.py): here it needs no broker.
