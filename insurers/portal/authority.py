@@ -44,6 +44,8 @@ class GrantForm(forms.Form):
         self.fields["drug"] = forms.ChoiceField(
             label=_("Drug"), required=False, choices=[("", _("All")), *((one.code, one.code) for one in drugs)]
         )
+        for name in ("username", "product", "drug"):
+            self.fields[name].widget.attrs["translate"] = "no"
         self.fields["alone_minor"] = AmountField(currency=CURRENCY, least_minor=0, label=_("Decides alone up to"))
         self.fields["second_minor"] = AmountField(currency=CURRENCY, least_minor=0, label=_("Confirms others up to"))
 
