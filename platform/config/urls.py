@@ -35,6 +35,7 @@ PUBLIC: list[URLPattern | URLResolver] = [
     path("api/claims/v1/", include("claims.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
     *INSURERS,
+    path("api/patient/v1/", include("patients.urls")),
 ]
 PROFILES = {"edge": EDGE, "core": PORTALS, "public": PUBLIC, "all": [*EDGE, *PORTALS, *PUBLIC]}
 urlpatterns = [path("healthz", healthz), *PROFILES[settings.PROFILE]]
