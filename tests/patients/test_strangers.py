@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from config.urls import PROFILES
 from notices.models import Notice
 from patients import urls
 from patients.api.schema import PREFIX
@@ -39,6 +40,13 @@ def test_the_document_names_every_address(db: None) -> None:
     shown = {path for _, path in operations()}
     assert len(shown) == len(urls.urlpatterns) - 1
     assert document()["openapi"].startswith("3.1")
+
+
+def test_patients_are_served_in_public_and_nowhere_else(db: None) -> None:
+    found = {
+        name: PREFIX.strip("/") in {str(one.pattern).strip("/") for one in urls} for name, urls in PROFILES.items()
+    }
+    assert found == {"edge": False, "core": False, "public": True, "all": True}
 
 
 def test_whoever_is_not_signed_in_gets_nothing_anywhere(db: None) -> None:
