@@ -153,6 +153,11 @@ LABELS: dict[str, dict[str, tuple[Text, str]]] = {
     },
     "actor": {
         "exchange": (_("Platform"), PLAIN),
+        "platform": (_("Platform"), PLAIN),
+        "patient": (_("Patient"), PLAIN),
+        "insurer": (_("Insurer"), PLAIN),
+        "clock": (_("Deadline"), PLAIN),
+        "prereview.rules": (_("Rules of the pre-review"), PLAIN),
     },
     "key": {
         "live": (_("In use"), OK),

@@ -35,7 +35,8 @@ class ReviewForm(forms.Form):
     use_required_attribute = True
     explains: ClassVar[Any] = ""
     confirms: ClassVar[Any] = _("Confirm")
-    together: ClassVar[tuple[str, ...]] = ()
+    # Fields of which some are needed: they are not called optional.
+    together: tuple[str, ...] = ()
     version = forms.IntegerField(widget=forms.HiddenInput)
     back = forms.CharField(widget=forms.HiddenInput, required=False)
 
@@ -60,7 +61,9 @@ class ClauseForm(ReviewForm):
     def build(self) -> None:
         self.clauses = clauses_of(self.row, self.run)
         choices = [(str(at), one[chinese()]) for at, one in enumerate(self.clauses)]
-        if not self.clause_needed:
+        if self.clause_needed:
+            self.together = (*self.together, "clause")
+        else:
             choices = [("", gettext("Nothing is cut: no clause")), *choices]
         self.fields["clause"] = forms.ChoiceField(
             label=_("Clause"), choices=choices, required=False, help_text=_("The letter and an appeal quote it.")
@@ -124,6 +127,8 @@ class PassForm(ClauseForm):
                 self.add_error(None, _("The lines sum to more than the payable by the terms."))
             elif total < self.row.payable_minor and not (cleaned.get("clause") or cleaned.get("other_clause")):
                 self.add_error("clause", _("Less than the payable quotes its clause."))
+            elif total < self.row.payable_minor and not cleaned.get("explanation"):
+                self.add_error("explanation", _("Where less is recommended the patient is told why."))
         return cleaned
 
 
@@ -148,13 +153,14 @@ class AskForm(ReviewForm):
 
     def build(self) -> None:
         found = self._found()
+        self.together = tuple(f"kind_{kind}" for kind in PAPERS)
         why = [("", "–"), *((code, words[chinese()]) for code, words in WHY.items())]
         for kind in PAPERS:
             self.fields[f"kind_{kind}"] = forms.ChoiceField(
                 label=str(label("document", kind)), choices=why, required=False, initial=found.get(kind, "")
             )
         self.fields["answer_by"] = forms.DateField(
-            label=_("Answer by"), initial=self._day(), widget=forms.DateInput(attrs={"type": "date"})
+            label=_("Answer by"), initial=self._day(), widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
         )
         if self.row.materials_asked:
             self.fields["why_not_before"] = words_field(

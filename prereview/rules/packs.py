@@ -13,6 +13,8 @@ from prereview.rules.sound import SOUND
 
 WHOLE_BASIS_POINTS = 10_000
 CASES_LIMIT = 500
+# Rules that speak of the list: where the pack has no clause of its own, that of the list is quoted.
+OF_THE_LIST = ("drug_listed", "indication")
 KEYS = {"rules", "look_from_minor", "sample_basis_points", "straight_through"}
 
 
@@ -135,7 +137,7 @@ def _ran(one: PackRule, pack: Pack, facts: Facts) -> Result:
     except Exception as error:
         finding = Finding(False, "rule_failed", {"fault": type(error).__name__})
     clause, clause_zh = one.clause, one.clause_zh
-    if not clause and facts.clause:
+    if not clause and facts.clause and one.rule in OF_THE_LIST:
         clause, clause_zh = facts.clause, facts.clause_zh
     if not clause:
         clause = f"Terms version {facts.terms_number}"

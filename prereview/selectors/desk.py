@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from claims.selectors.alike import claim_of, claims_of_stage, prereview_decision
 from claims.states import ClaimState, Stage
@@ -37,18 +37,20 @@ def bucket(name: str) -> QuerySet[Claim]:
 
 
 def asks_waiting() -> QuerySet[AskWaiting]:
-    """Second asks that no supervisor has looked at, oldest first."""
-    return AskWaiting.objects.select_related("claim", "claim__drug").filter(outcome="").order_by("proposed_at")
+    """Second asks that no supervisor has looked at, oldest first. One whose claim has moved since waits for nobody."""
+    live = AskWaiting.objects.select_related("claim", "claim__drug").filter(
+        outcome="", claim_version=F("claim__version")
+    )
+    return live.order_by("proposed_at")
 
 
-def ask_waiting(*, ask_id: UUID, lock: bool = False) -> AskWaiting | None:
-    rows = AskWaiting.objects.filter(pk=ask_id, outcome="")
-    return (rows.select_for_update() if lock else rows.select_related("claim")).first()
+def ask_waiting(*, ask_id: UUID) -> AskWaiting | None:
+    return asks_waiting().filter(pk=ask_id).first()
 
 
 def ask_of(*, claim_id: UUID) -> AskWaiting | None:
     """The second ask of the claim that waits for a supervisor."""
-    return AskWaiting.objects.filter(claim_id=claim_id, outcome="").first()
+    return asks_waiting().filter(claim_id=claim_id).first()
 
 
 def drawn() -> QuerySet[Claim]:

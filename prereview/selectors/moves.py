@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from claims.selectors.alike import prereview_decision
 from claims.states import ClaimState, Stage
-from prereview.models import AskWaiting, SecondLook
-from prereview.selectors.desk import DECIDED
+from prereview.models import SecondLook
+from prereview.selectors.desk import DECIDED, ask_of
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -47,7 +47,7 @@ def _review(claim: Claim, user: User, now: datetime) -> list[Move]:
     lease = getattr(claim, "lease", None)
     holder = lease.holder if lease is not None and lease.until > now else ""
     why_not = "" if holder == user.username else "held" if holder else "take_first"
-    waits = not why_not and AskWaiting.objects.filter(claim_id=claim.pk, outcome="").exists()
+    waits = not why_not and ask_of(claim_id=claim.pk) is not None
     return [Move(act, "waits_for_supervisor" if waits and act == "ask" else why_not) for act in REVIEW]
 
 

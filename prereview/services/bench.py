@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from accounts.services import audit_write
 from accounts.states import OrganisationKind, Role
 from claims.services.ends import appeal_decide
 from claims.services.leases import lease_give_back, lease_take
@@ -24,7 +25,7 @@ from claims.states import DecisionWord, Stage
 from core.errors import Forbidden, NotFound, Problem
 from core.ids import uuid7
 from prereview.models import AskWaiting
-from prereview.selectors.desk import ask_waiting, claim_before_us
+from prereview.selectors.desk import claim_before_us
 from prereview.states import AskOutcome
 
 if TYPE_CHECKING:
@@ -54,12 +55,21 @@ class ReasonMissing(Problem):
     fix_zh = "请填写原因；尚未向申请人发送任何请求。"
 
 
+@transaction.atomic
 def review_take(*, claim_id: UUID, user: User, now: datetime) -> ClaimLease:
-    """The claim is this reviewer's for a while. Raises Forbidden, NotFound, ClaimHeld."""
+    """The claim is this reviewer's for a while, and with it the person's data. Raises Forbidden, NotFound, ClaimHeld."""
     reviewer_check(user=user)
-    return lease_take(
+    lease = lease_take(
         claim_id=claim_id, stage=Stage.PREREVIEW, holder=user.username, holder_name=user.display_name, now=now
     )
+    audit_write(
+        actor=user.username,
+        organisation_id=user.organisation_id,
+        action="claim.opened",
+        subject=str(claim_id),
+        now=now,
+    )
+    return lease
 
 
 def review_give_back(*, claim_id: UUID, user: User) -> None:
@@ -281,7 +291,7 @@ def _before_us(claim_id: UUID) -> Claim:
 
 
 def _ask_locked(ask_id: UUID) -> AskWaiting:
-    ask = ask_waiting(ask_id=ask_id, lock=True)
+    ask = AskWaiting.objects.select_for_update().filter(pk=ask_id, outcome="").first()
     if ask is None:
         raise NotFound(noun="waiting request", noun_zh="待签发的补充材料请求", key=ask_id)
     return ask

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
+from accounts.models import AuditEntry
 from accounts.states import OrganisationKind, Role
 from claims.models import Decision, MaterialsRequest
 from claims.services.ends import claim_appeal, claim_withdraw
@@ -23,7 +24,7 @@ from tests.registry.house import insurer_of
 from tests.roles import rows
 
 CLAUSE = "Article 5.2"
-LESS = {"line_1": "3000.00", "clause": "0", "risk": "LOW"}
+LESS = {"line_1": "3000.00", "clause": "0", "risk": "LOW", "explanation": "One box only."}
 DECLINE = {"reason_code": "not_indicated", "clause": "0", "explanation": "The list names another illness."}
 ASK = {"kind_INVOICE": "unreadable", "kind_GENE_TEST": "missing", "answer_by": "2030-01-01"}
 
@@ -82,6 +83,13 @@ def test_a_person_is_shown_whole_only_to_who_holds_the_claim(desk: Desk) -> None
     assert "李雷" not in words(mei.get(f"claims/{claim.pk}/"))
 
 
+def test_who_opened_a_persons_data_stands_in_the_audit_trail(desk: Desk) -> None:
+    claim = taken(desk.shelf)
+    bench_of(desk.lin).take(claim)
+    opened = AuditEntry.objects.filter(action="claim.opened", subject=str(claim.pk))
+    assert list(opened.values_list("actor", flat=True)) == ["lin"]
+
+
 def test_nothing_is_decided_before_the_claim_is_taken(desk: Desk) -> None:
     claim = taken(desk.shelf)
     page = bench_of(desk.lin).get(f"claims/{claim.pk}/").content.decode()
@@ -105,6 +113,7 @@ def test_a_reviewer_recommends_and_the_insurer_has_it(desk: Desk) -> None:
     [
         ({"line_1": "4000.01"}, "more than the payable"),
         ({"line_1": "3999.99"}, "quotes its clause"),
+        ({"line_1": "3999.99", "clause": "0"}, "the patient is told why"),
         ({"line_1": "-1"}, "Enter an amount"),
         ({"line_1": "1e3"}, "Enter an amount such as"),
         ({"line_1": "3000", "other_clause": "Article 9"}, "in both languages"),
@@ -227,6 +236,15 @@ def test_a_second_request_goes_out_under_a_supervisors_name_too(desk: Desk) -> N
     request = MaterialsRequest.objects.get(claim=claim, number=2)
     assert (request.asked_by, request.supervisor) == ("lin", "tang")
     assert tang.get(f"asks/{ask.pk}/").status_code == 404
+
+
+def test_a_second_request_whose_claim_was_decided_meanwhile_waits_for_nobody(desk: Desk) -> None:
+    claim, lin = asked_twice(desk)
+    ask = AskWaiting.objects.get(claim=claim)
+    assert act(lin, claim, "pass", line_1="4000", risk="LOW").status_code == 302
+    tang = bench_of(desk.tang)
+    assert "No second request waits." in words(tang.get("asks/"))
+    assert tang.post(f"asks/{ask.pk}/", decision="let_out").status_code == 404
 
 
 def test_a_supervisor_may_keep_a_second_request_back(desk: Desk) -> None:
