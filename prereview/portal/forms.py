@@ -56,7 +56,7 @@ class ClauseForm(ReviewForm):
     """A choice of the clauses that lie near, or another one in both languages."""
 
     clause_needed: ClassVar[bool] = True
-    together = ("other_clause", "other_clause_zh")
+    together: tuple[str, ...] = ("other_clause", "other_clause_zh")
 
     def build(self) -> None:
         self.clauses = clauses_of(self.row, self.run)

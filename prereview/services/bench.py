@@ -57,7 +57,7 @@ class ReasonMissing(Problem):
 
 @transaction.atomic
 def review_take(*, claim_id: UUID, user: User, now: datetime) -> ClaimLease:
-    """The claim is this reviewer's for a while, and with it the person's data. Raises Forbidden, NotFound, ClaimHeld."""
+    """The claim is this reviewer's for a while, the person's data with it. Raises Forbidden, NotFound, ClaimHeld."""
     reviewer_check(user=user)
     lease = lease_take(
         claim_id=claim_id, stage=Stage.PREREVIEW, holder=user.username, holder_name=user.display_name, now=now

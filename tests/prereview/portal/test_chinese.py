@@ -9,7 +9,7 @@ from claims.states import ClaimState
 from prereview.models import AskWaiting
 from prereview.portal.forms import FORMS
 from tests.hospitals.portal.test_chinese import Words
-from tests.prereview.house import Desk, taken
+from tests.prereview.house import Desk, fresh, taken
 from tests.prereview.portal.conftest import bench_of
 from tests.prereview.portal.test_bench import ASK, act, asked_twice, send_ask
 
@@ -55,4 +55,4 @@ def test_what_is_wrong_with_a_form_is_said_in_chinese(desk: Desk) -> None:
         assert english_words(page) == set()
     assert "在您打开后已被他人更改" in pages[-1].content.decode()
     send_ask(bench, claim)
-    assert ClaimState.MATERIALS_REQUESTED in str(claim._meta.model.objects.get(pk=claim.pk).state)
+    assert fresh(claim.pk).state == ClaimState.MATERIALS_REQUESTED
