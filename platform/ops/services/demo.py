@@ -45,7 +45,7 @@ INSURER_STAFF: tuple[Post, ...] = (
 )
 PLATFORM_STAFF: tuple[Post, ...] = (
     (Role.REVIEWER, "reviewer", "Reviewer", "预审员", "/review/"),
-    (Role.REVIEWER, "supervisor", "Second reviewer", "预审复核员", "/review/"),
+    (Role.REVIEW_SUPERVISOR, "supervisor", "Supervisor of the pre-review", "预审主管", "/review/"),
 )
 
 
