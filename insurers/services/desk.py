@@ -31,7 +31,7 @@ class DecisionUnclear(Problem):
     status = 422
     title = "The decision cannot be taken like this"
     detail = "{explanation}"
-    detail_zh = "{explanation_zh}"
+    detail_zh = "该决定不明确：{explanation_zh}"
     fix = "Correct what the detail names; nothing was decided."
     fix_zh = "请按说明更正；尚未作出任何决定。"
 

@@ -56,7 +56,7 @@ class ConditionUnclear(Problem):
     status = 422
     title = "The condition cannot be taken like this"
     detail = "{explanation}"
-    detail_zh = "{explanation_zh}"
+    detail_zh = "该条件不明确：{explanation_zh}"
     fix = "Correct what the detail names and hand it in again."
     fix_zh = "请按说明更正后重新提交。"
 
@@ -65,7 +65,7 @@ class OwnPaper(Conflict):
     code = "own_paper"
     title = "Somebody else has to look at it"
     detail = "{explanation}"
-    detail_zh = "{explanation_zh}"
+    detail_zh = "须由他人审核：{explanation_zh}"
     fix = "Ask a colleague with the role for it."
     fix_zh = "请由具有相应角色的其他同事处理。"
 
@@ -92,7 +92,7 @@ class GrantInvalid(Conflict):
     code = "grant_invalid"
     title = "Nothing proves that step"
     detail = "{explanation}"
-    detail_zh = "{explanation_zh}"
+    detail_zh = "缺少授予依据：{explanation_zh}"
     fix = "Certify the insurer by a conformance run."
     fix_zh = "请通过一致性测试完成认证。"
 
