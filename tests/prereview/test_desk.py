@@ -36,8 +36,8 @@ def desk() -> Desk:
 
 
 ITEMS = [{"kind": "INVOICE", "reason": "it is missing", "reason_zh": "缺少"}]
-WORDS = {"message": "Please.", "message_zh": "请。", "answer_by": TODAY}
-CLAUSE = {"clause": "Article 1", "clause_zh": "第1条", "explanation": "No."}
+WORDS: dict[str, Any] = {"message": "Please.", "message_zh": "请。", "answer_by": TODAY}
+CLAUSE: dict[str, Any] = {"clause": "Article 1", "clause_zh": "第1条", "explanation": "No."}
 ACTS: dict[str, Callable[..., Any]] = {
     "take": lambda claim, user, **_: review_take(claim_id=claim.pk, user=user, now=NOW),
     "pass": lambda claim, user, **known: review_pass(
