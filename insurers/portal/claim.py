@@ -79,7 +79,7 @@ def claim(site: PortalSite, request: HttpRequest, claim_id: UUID) -> HttpRespons
         "decisions": decisions_of(claim=row),
         "asked": materials_requests_of(claim=row),
         "timeline": [
-            (entry, entry.text_zh if in_chinese() else entry.text)
+            (entry, entry.text_zh if in_chinese() else entry.text, sides().get(entry.who, ""))
             for entry in timeline_of(claim=row, audience=Audience.INSURER)
         ],
         "pushes": list(pushes_of(claim_id=row.pk, user=user)),
@@ -111,6 +111,16 @@ def buttons(site: PortalSite, row: Claim, user: User, waiting: WaitingDecision |
         for act, states in ACTS.items()
         if row.state in states
     ]
+
+
+def sides() -> dict[str, str]:
+    """Who did it, where the timeline names a side and not a person."""
+    return {
+        "patient": gettext("Patient"),
+        "platform": gettext("Platform"),
+        "insurer": gettext("Insurer"),
+        "clock": gettext("Term"),
+    }
 
 
 def titles() -> dict[str, str]:

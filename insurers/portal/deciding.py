@@ -33,6 +33,9 @@ from insurers.services.reopening import appeal_answer, decided_reopen, investiga
 from insurers.states import WaitingOutcome
 from portal.site import PortalSite
 
+# Decisions that wait for a second name above their maker's own authority.
+BY_TWO = ("approve", "approve-partly", "decline")
+
 
 def act(site: PortalSite, request: HttpRequest, claim_id: UUID, act: str) -> HttpResponse:
     """The dialog of an act, and what it does when it is sent."""
@@ -59,7 +62,7 @@ def _dialog(site: PortalSite, request: HttpRequest, row: Claim, act: str, form: 
         "possible": row.state in ACTS[act],
         "stake_minor": stake_minor(row),
         "authority": line,
-        "by_two": line is not None and stake_minor(row) > line.alone_minor,
+        "by_two": act in BY_TWO and line is not None and stake_minor(row) > line.alone_minor,
         "back": reverse(f"{site.name}:claim", args=[row.pk]),
     }
     title = f"{titles()[act]}: {row.claim_no}"

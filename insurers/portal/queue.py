@@ -71,7 +71,7 @@ def _names() -> dict[str, str]:
         "mine": gettext("Open with me"),
         "others": gettext("Waits for others"),
         "appeals": gettext("Appeals"),
-        "done": gettext("Done"),
+        "done": gettext("Decided already"),
         "before": gettext("Still in pre-review"),
     }
 

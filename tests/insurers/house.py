@@ -17,6 +17,7 @@ from typing import Any
 
 from accounts.models import User
 from claims.models import Claim
+from claims.services.documents import document_add
 from claims.services.drafts import ClaimDraft, LineDraft, claim_draft, claim_submit
 from claims.services.jobs import platform_lane
 from claims.services.review import DecisionDraft, prereview_begin, prereview_pass
@@ -35,6 +36,7 @@ from journal.handlers import Outcome, Work, handlers
 from journal.models import Lane
 from journal.services import lane_define, worker_group_define
 from registry.models import Person, Policy, Product
+from registry.states import DocumentKind
 from tests.insurers.cast import TRACE, Cast
 from tests.registry.house import DRUG, OTHER_DRUG, drug_of, person_of, policy_of, product_of, terms_of
 from tests.roles import as_role
@@ -56,6 +58,7 @@ class Desk:
     policy: Policy
     lane: Lane | None = None
     claims: list[Claim] = field(default_factory=list)
+    papers: dict[DocumentKind, bytes] = field(default_factory=dict)
 
     def claim(self, *, person: Person | None = None, policy: Policy | None = None) -> Claim:
         """Another claim over 5,000.00 of which 3,000.00 is payable, in the insurer's hands."""
@@ -77,6 +80,16 @@ class Desk:
             now=now,
             trace_id=TRACE,
         )
+        for kind, content in self.papers.items():
+            document_add(
+                claim_id=filed.pk,
+                kind=kind,
+                content=content,
+                file_name="photo.jpg",
+                issued_on=date(2026, 11, 20),
+                by="patient:test",
+                now=now,
+            )
         claim_submit(claim_id=filed.pk, by="patient:test", now=now, trace_id=TRACE)
         claim = prereview_begin(claim_id=filed.pk, by="rules", now=now, trace_id=TRACE)
         decision = DecisionDraft(word=DecisionWord.PASS, amount_minor=claim.payable_minor, risk="LOW", by="reviewer")
