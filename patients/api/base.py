@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from typing import Any
 from uuid import UUID
@@ -29,6 +30,8 @@ from patients.selectors.standing import Standing, standing_of
 COOKIE = "medisettle_patient"
 ACCOUNT = "patient_account"
 SESSION_SECONDS = 12 * 3600
+BODY_BYTES = 256 * 1024
+SESSION_KEY = re.compile(r"[a-z0-9]{32}")
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -50,6 +53,16 @@ class ForgeryFeared(Problem):
     detail_zh = "请求缺少或携带了无效的 X-CSRFToken。"
     fix = "Read `csrf_token` under /session and send it in the header X-CSRFToken with everything that acts."
     fix_zh = "请从 /session 读取 csrf_token，并在每个操作请求的 X-CSRFToken 头中携带。"
+
+
+class BodyTooLarge(Problem):
+    code = "body_too_large"
+    status = 413
+    title = "Too much at once"
+    detail = "This address takes at most {most} bytes."
+    detail_zh = "请求体过大，此地址最多接收 {most} 字节。"
+    fix = "Send less at once; photograph papers with a lower resolution."
+    fix_zh = "请减少单次发送的内容；拍摄材料时请降低分辨率。"
 
 
 class ProblemDocument(Serializer[Any]):
@@ -95,6 +108,13 @@ class PatientDoor(APIView):
     """Open to whoever is not signed in: `request.user` is a Standing or None. Services keep their own transactions."""
 
     authentication_classes = (PatientSession,)
+    most_bytes = BODY_BYTES
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        # Before anything reads the body: the check against forged requests looks into forms.
+        if int(request.META.get("CONTENT_LENGTH") or 0) > self.most_bytes:
+            raise BodyTooLarge(most=self.most_bytes)
+        super().initial(request, *args, **kwargs)
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         found: Request = super().initialize_request(request, *args, **kwargs)
@@ -131,9 +151,15 @@ def trace_of(request: Request) -> str:
 
 
 def session_account(request: HttpRequest) -> UUID | None:
-    key = request.COOKIES.get(COOKIE)
+    key = _key(request)
     found = session_store(key).get(ACCOUNT) if key else None
     return UUID(found) if found else None
+
+
+def _key(request: HttpRequest) -> str:
+    """The cookie's session key; empty for what we never gave out."""
+    key = request.COOKIES.get(COOKIE, "")
+    return key if SESSION_KEY.fullmatch(key) else ""
 
 
 def session_store(key: str | None = None) -> Any:
@@ -158,7 +184,7 @@ def session_begin(response: Response, standing: Standing) -> None:
 
 
 def session_end(request: HttpRequest, response: Response) -> None:
-    key = request.COOKIES.get(COOKIE)
+    key = _key(request)
     if key:
         session_store(key).delete()
     response.delete_cookie(COOKIE, samesite="Lax")

@@ -173,6 +173,7 @@ class Readiness(PatientView):
 
 class Documents(PatientView):
     parser_classes = (MultiPartParser,)
+    most_bytes = BYTES + 64 * 1024  # The form around the file.
 
     @extend_schema(
         operation_id="documents_add",

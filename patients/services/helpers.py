@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from core.clock import local_day
 from core.crypto import seal
@@ -87,7 +87,12 @@ def helper_invite(
         context=name_context(grant.pk),
         now=now,
     )
-    grant.save(force_insert=True)
+    try:
+        with transaction.atomic():
+            grant.save(force_insert=True)
+    except IntegrityError:
+        # The same number, invited by a second tap at the same moment.
+        raise HelpersFull(most=MOST) from None
     return grant
 
 

@@ -52,6 +52,16 @@ class UnsupportedContent(Problem):
     fix_zh = "请使用 Content-Type: application/json，并以 UTF-8 编码发送。"
 
 
+class BodyUnreadable(Problem):
+    code = "body_unreadable"
+    status = 400
+    title = "The body cannot be read"
+    detail = "The body is not what its content type says."
+    detail_zh = "请求体与其声明的内容类型不符，无法解析。"
+    fix = "Send well-formed JSON in UTF-8, or a well-formed form where a file is handed in."
+    fix_zh = "请发送格式正确的 UTF-8 JSON；上传文件时请发送格式正确的表单。"
+
+
 def as_problem(error: BaseException) -> Problem:
     """The Problem that says what `error` means to the caller."""
     if isinstance(error, Problem):
@@ -63,6 +73,8 @@ def as_problem(error: BaseException) -> Problem:
         return NotFound(noun="address", noun_zh="此地址", key="")
     if isinstance(error, exceptions.MethodNotAllowed):
         return MethodNotAllowed(method=str(error.args[0]) if error.args else "The method")
+    if isinstance(error, exceptions.ParseError):
+        return BodyUnreadable()
     if isinstance(error, exceptions.UnsupportedMediaType):
         return UnsupportedContent(media_type=str(error.args[0]) if error.args else "of this request")
     if isinstance(error, DatabaseError):

@@ -248,6 +248,29 @@ def test_wrong_types_are_told_field_by_field(family: Family, changes: dict[str, 
     assert not Claim.objects.exists()
 
 
+@pytest.mark.parametrize("body", ["{", '{"text": ', "\xff\xfe", "[1"])
+def test_a_body_that_is_no_json_is_told_so(family: Family, body: str) -> None:
+    browser = patient_of(family, agrees=False)
+    sent = {"data": body, "content_type": "application/json"}
+    browser.refused(400, "body_unreadable", "POST", "conversations", **sent)
+    browser.refused(415, "unsupported_content_type", "POST", "conversations", data=body, content_type="text/csv")
+
+
+def test_what_is_too_large_is_refused_before_it_is_read(family: Family) -> None:
+    browser = patient_of(family)
+    browser.refused(413, "body_too_large", "POST", "conversations", {"text": "x" * 300_000})
+    claim_id = browser.post("claims", draft_body(family), status=201)["id"]
+    assert browser.upload(claim_id, "ID_CARD", b"\xff\xd8\xff" + bytes(21 * 1024**2)).status_code == 413
+
+
+@pytest.mark.parametrize("key", ["", "x", "a" * 32, '"\\000aaaaaaaa"', "A" * 5000])
+def test_a_cookie_that_we_never_gave_out_opens_nothing(db: None, key: str) -> None:
+    browser = Browser()
+    browser.client.cookies["medisettle_patient"] = key
+    assert browser.get("session")["signed_in"] is False
+    browser.refused(401, "not_signed_in", "GET", "claims")
+
+
 def test_anothers_policy_and_an_unknown_drug_are_not_found(family: Family) -> None:
     browser = patient_of(family)
     other = family.stranger.memberships.get().policy_id
