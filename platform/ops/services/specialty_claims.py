@@ -19,13 +19,13 @@ from claims.services.review import (
     claim_investigate,
     confirmation_decide,
     materials_request,
-    prereview_begin,
     prereview_decline,
     prereview_pass,
 )
 from claims.states import DecisionWord, Stage
 from core.ids import new_trace_id
 from ops.specialty_world import CLAUSES, DRUGS, PRODUCTS, DemoPerson, people
+from prereview.services.take import claim_take
 from registry.selectors.persons import person_by_identity
 from registry.selectors.policies import policies_of
 from registry.selectors.products import product_day
@@ -100,7 +100,7 @@ def _submit(filed: _Filed) -> None:
 
 def _begin(filed: _Filed) -> None:
     _submit(filed)
-    prereview_begin(by="prereview", **filed.sign)
+    claim_take(**filed.sign)
 
 
 def _ask(filed: _Filed) -> None:
