@@ -60,6 +60,16 @@ def until[Found](look: Callable[[], Found], *, what: str = "it", seconds: float 
     return found
 
 
+def worked_until(desk: Desk, look: Callable[[], bool]) -> None:
+    """Work as the workers do, again and again, until `look` finds it."""
+
+    def once() -> bool:
+        work_off(desk)
+        return look()
+
+    until(once, what="the work")
+
+
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Iterator[LiveSandbox]:
     running = LiveSandbox(tmp_path).start()
@@ -164,7 +174,7 @@ def test_no_answer_means_unknown_and_is_asked_again_under_the_same_number(
     settings.LADDERS = {**settings.LADDERS, "claim": (0.0, 0.0, 0.0, 0.0)}
     sandbox.control("faults", {"next": ["commit_then_silence", "corrupt_json", "wrong_signature"], "on": "claim"})
     claim = desk.claim()
-    until(lambda: work_off(desk) or push_states() == ["TAKEN"], what="the push")
+    worked_until(desk, lambda: push_states() == ["TAKEN"])
     push = ClaimPush.objects.get(claim=claim)
     said = list(push.messages.order_by("armed_at").values_list("outcome", flat=True))
     assert said == ["UNKNOWN", "UNKNOWN", "UNKNOWN", "TAKEN"]
@@ -177,7 +187,7 @@ def test_a_push_that_nobody_answers_to_the_end_is_a_persons(desk: Desk, settings
     connect(desk, "http://127.0.0.1:9")
     settings.LADDERS = {**settings.LADDERS, "claim": (0.0,)}
     claim = desk.claim()
-    until(lambda: work_off(desk) or Job.objects.filter(parked_at__isnull=False).exists(), what="the end")
+    worked_until(desk, lambda: Job.objects.filter(parked_at__isnull=False).exists())
     job = Job.objects.get(kind="insurers.claim_push")
     assert "to the end of its ladder" in job.parked_reason
     assert fresh(claim).state == "IN_CONFIRMATION"

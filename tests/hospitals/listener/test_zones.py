@@ -14,6 +14,7 @@ from tests.live import LiveStack
 
 HOSPITAL = ("/api/his/v1/transactions/A", "/api/his/v1/transactions", "/api/his/v1/openapi.json")
 PORTAL = ("/hospital/", "/hospital/login/")
+INSURERS = ("/insurer/", "/insurer/login/", "/api/spi/v1/decisions")
 SLIP = f"/s/{'A' * 43}"
 
 
@@ -63,13 +64,14 @@ def test_the_public_profile_knows_no_hospital(stack: LiveStack) -> None:
         assert {path: status_at(port, path, stack.client_keys["HOSP-A"]) for path in HOSPITAL + PORTAL} == (
             dict.fromkeys(HOSPITAL + PORTAL, 404)
         )
+        assert {path: status_at(port, path) for path in INSURERS} == dict(zip(INSURERS, (302, 200, 405), strict=True))
         assert has_slip_page(port)
 
 
 def test_the_edge_profile_has_the_hospitals_door_and_no_portal(stack: LiveStack) -> None:
     with listener(stack, "edge") as port:
         assert {path: status_at(port, path) for path in HOSPITAL} == dict(zip(HOSPITAL, (401, 405, 200), strict=True))
-        assert {path: status_at(port, path) for path in PORTAL} == dict.fromkeys(PORTAL, 404)
+        assert {path: status_at(port, path) for path in PORTAL + INSURERS} == dict.fromkeys(PORTAL + INSURERS, 404)
         assert not has_slip_page(port)
 
 

@@ -184,7 +184,8 @@ def test_a_killed_insurer_tells_after_its_start_what_it_had_decided(start: Calla
 
 
 def test_a_claim_that_breaks_the_contract_is_not_booked(sandbox: Sandbox) -> None:
-    for changes in ({"recommended_minor": "4"}, {"person": {}}, {"push_id": ""}, {"policy_no": 7}):
+    broken: list[dict[str, Any]] = [{"recommended_minor": "4"}, {"person": {}}, {"push_id": ""}, {"policy_no": 7}]
+    for changes in broken:
         assert sandbox.call("claim", pushed(**changes)).status == 400
     assert sandbox.control("claims")["claims"] == []
 
