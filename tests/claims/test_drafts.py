@@ -12,7 +12,16 @@ import pytest
 from claims.models import Claim
 from claims.payable import AmountsContradict
 from claims.services.desk import ClaimMoved, ClaimStateRefuses
-from claims.services.drafts import ClaimNotReady, DraftInvalid, LineDraft, claim_change, claim_draft, claim_submit
+from claims.services.drafts import (
+    ClaimNotReady,
+    CycleClaimed,
+    DraftInvalid,
+    LineDraft,
+    claim_change,
+    claim_draft,
+    claim_submit,
+)
+from claims.services.ends import claim_withdraw
 from claims.services.readiness import checklist_of, faults_of
 from core.errors import NotFound, Problem
 from registry.states import ClaimKind, DocumentKind
@@ -200,6 +209,8 @@ def test_the_authorisation_of_somebody_else(shelf: Shelf) -> None:
         pytest.param(lambda shelf: {"policy_id": policy_of(shelf.product, person_of()).pk}, id="another's policy"),
         pytest.param(lambda shelf: {"policy_id": uuid4()}, id="no policy"),
         pytest.param(lambda shelf: {"drug_code": "NO-SUCH-DRUG"}, id="no drug"),
+        pytest.param(lambda shelf: {"prescription_id": uuid4()}, id="no prescription"),
+        pytest.param(lambda shelf: {"authorisation_id": uuid4()}, id="no authorisation"),
     ],
 )
 def test_what_could_never_be_filed_is_not_stored(shelf: Shelf, changes: Callable[[Shelf], dict[str, Any]]) -> None:
@@ -265,3 +276,12 @@ def test_the_deductible_is_eaten_once_a_year(db: None) -> None:
     shelf = make_shelf(deductible_minor=600_000)
     amounts = [(claim.deductible_minor, claim.payable_minor) for claim in (filed(shelf), filed(shelf), filed(shelf))]
     assert amounts == [(500_000, 0), (100_000, 320_000), (0, 400_000)]
+
+
+def test_a_cycle_is_claimed_once_at_a_time(shelf: Shelf) -> None:
+    authorisation = authorisation_of(shelf.policy, shelf.person, shelf.drug)
+    first = drafted(shelf, authorisation_id=authorisation.pk, cycle_no=1)
+    with pytest.raises(CycleClaimed, match=first.claim_no):
+        drafted(shelf, authorisation_id=authorisation.pk, cycle_no=1)
+    claim_withdraw(claim_id=first.pk, by=PATIENT, now=NOW, trace_id=TRACE)
+    assert drafted(shelf, authorisation_id=authorisation.pk, cycle_no=1).state == "DRAFT"

@@ -19,15 +19,19 @@ from claims.services.jobs import TAKE, claim_hand_on
 from claims.services.readiness import Fault, faults_of
 from claims.states import Audience, ClaimState, ClockKind, PaperState, PartyRole
 from core.bulk import rows_insert
-from core.errors import NotFound, Problem
+from core.errors import Conflict, NotFound, Problem
 from core.ids import uuid7
+from registry.selectors.authorisations import authorisation_by_id
 from registry.selectors.policies import policies_of
+from registry.selectors.prescriptions import prescription_by_id
 from registry.selectors.products import drug_by_code, product_day, shares_of
 from registry.selectors.terms import terms_on, terms_read
 from registry.states import ClaimKind
 from registry.terms import WHOLE_BASIS_POINTS
 
 LINES = 50
+# A claim in these leaves its cycle to another one (constraint one_running_claim_per_cycle).
+CYCLE_FREE = (ClaimState.WITHDRAWN, ClaimState.DECLINED, ClaimState.PREREVIEW_DECLINED, ClaimState.CLOSED)
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # Nothing that is misread on the telephone.
 
 
@@ -54,6 +58,15 @@ class DraftInvalid(Problem):
     title = "The draft cannot be stored like this"
     detail = "{explanation}"
     detail_zh = "草稿无法保存：{explanation_zh}"
+
+
+class CycleClaimed(Conflict):
+    code = "cycle_claimed"
+    title = "That cycle is claimed already"
+    detail = "Claim {claim_no} is about cycle {cycle_no} of this authorisation."
+    detail_zh = "该用药授权第 {cycle_no} 周期已有理赔申请 {claim_no}。"
+    fix = "Go on with that claim, or withdraw it first."
+    fix_zh = "请继续办理该申请，或先撤回。"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +105,11 @@ class ClaimDraft:
 def claim_draft(*, draft: ClaimDraft, by: str, now: datetime, trace_id: str, on_behalf: bool = False) -> Claim:
     """Store a draft; only the person and who acts for him see it. Nothing is checked but what could never be filed.
 
-    Raises NotFound for a policy that is not the person's or an unknown drug, DraftInvalid, AmountsContradict.
+    Raises NotFound for a policy that is not the person's or an unknown drug, DraftInvalid, AmountsContradict,
+    CycleClaimed.
     """
     values = _values(draft, now)
+    _cycle_free(draft)
     claim = Claim(
         id=uuid7(now),
         claim_no=_number(now),
@@ -127,6 +142,7 @@ def claim_change(
     if draft.person_id != claim.person_id:
         raise NotFound(noun="claim", noun_zh="理赔申请", key=claim_id)
     values = _values(draft, now)
+    _cycle_free(draft, but=claim)
     for name, value in values.items():
         setattr(claim, name, value)
     write(claim, list(values), by=by, now=now, trace_id=trace_id)
@@ -173,6 +189,10 @@ def _values(draft: ClaimDraft, now: datetime) -> dict[str, Any]:
     if drug is None:
         raise NotFound(noun="drug", noun_zh="药品", key=draft.drug_code[:40])
     _check(draft)
+    if draft.prescription_id and prescription_by_id(prescription_id=draft.prescription_id) is None:
+        raise NotFound(noun="prescription", noun_zh="处方", key=draft.prescription_id)
+    if draft.authorisation_id and authorisation_by_id(authorisation_id=draft.authorisation_id) is None:
+        raise NotFound(noun="authorisation", noun_zh="用药授权", key=draft.authorisation_id)
     return {
         "organisation_id": policy.product.organisation_id,
         "kind": ClaimKind(draft.kind),
@@ -196,6 +216,16 @@ def _values(draft: ClaimDraft, now: datetime) -> dict[str, Any]:
         "discount_minor": draft.discount_minor,
         "urgent": draft.urgent,
     }
+
+
+def _cycle_free(draft: ClaimDraft, *, but: Claim | None = None) -> None:
+    """Raises CycleClaimed when another running claim is about the same cycle."""
+    if draft.authorisation_id is None:
+        return
+    same = Claim.objects.filter(authorisation_id=draft.authorisation_id, cycle_no=draft.cycle_no)
+    running = same.exclude(state__in=CYCLE_FREE).exclude(pk=but.pk if but is not None else None).first()
+    if running is not None:
+        raise CycleClaimed(claim_no=running.claim_no, cycle_no=draft.cycle_no)
 
 
 def _check(draft: ClaimDraft) -> None:
