@@ -47,16 +47,16 @@ class ClaimShape(Shape):
     decided_at = serializers.DateTimeField(allow_null=True)
 
 
-class ClaimAnswer(ClaimShape):
+class MyClaimAnswer(ClaimShape):
     next_step = StepShape()
 
 
-class ClaimsPage(Shape):
-    items = ClaimAnswer(many=True)
+class MyClaimsPage(Shape):
+    items = MyClaimAnswer(many=True)
     next = serializers.CharField(allow_null=True, help_text=NEXT)
 
 
-class LineShape(Shape):
+class MyLineShape(Shape):
     line_no = serializers.IntegerField()
     quantity = serializers.IntegerField()
     unit_price_minor = serializers.IntegerField()
@@ -102,7 +102,7 @@ class AskedShape(Shape):
     closed_reason = serializers.CharField()
 
 
-class EntryShape(Shape):
+class MyEntryShape(Shape):
     at = serializers.DateTimeField()
     kind = serializers.CharField()
     text = serializers.CharField()
@@ -111,15 +111,15 @@ class EntryShape(Shape):
     on_behalf = serializers.BooleanField()
 
 
-class WholeClaimAnswer(ClaimAnswer):
-    lines = LineShape(many=True)
+class WholeClaimAnswer(MyClaimAnswer):
+    lines = MyLineShape(many=True)
     documents = DocumentAnswer(many=True)
     decisions = DecisionShape(many=True)
     materials_requests = AskedShape(many=True)
-    timeline = EntryShape(many=True)
+    timeline = MyEntryShape(many=True)
 
 
-class MaterialShape(Shape):
+class MyMaterialShape(Shape):
     kind = serializers.CharField()
     hint = serializers.CharField()
     hint_zh = serializers.CharField()
@@ -136,7 +136,7 @@ class FaultShape(Shape):
 
 
 class ReadinessAnswer(Shape):
-    materials = MaterialShape(many=True)
+    materials = MyMaterialShape(many=True)
     faults = FaultShape(many=True)
 
 
@@ -151,11 +151,11 @@ def whole_claim_shown(claim: Claim, *, now: datetime) -> dict[str, Any]:
     decisions = [one for one in decisions_of(claim=claim) if one.word != DecisionWord.PASS]
     documents = documents_visible(claim=claim, role=Audience.PATIENT)
     return claim_shown(claim, now=now) | {
-        "lines": LineShape(claim.lines.order_by("line_no"), many=True).data,
+        "lines": MyLineShape(claim.lines.order_by("line_no"), many=True).data,
         "documents": DocumentAnswer(documents, many=True).data,
         "decisions": DecisionShape(decisions, many=True).data,
         "materials_requests": AskedShape(materials_requests_of(claim=claim), many=True).data,
-        "timeline": EntryShape(timeline_of(claim=claim, audience=Audience.PATIENT), many=True).data,
+        "timeline": MyEntryShape(timeline_of(claim=claim, audience=Audience.PATIENT), many=True).data,
     }
 
 

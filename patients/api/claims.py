@@ -29,9 +29,9 @@ from patients.api.answers import (
 )
 from patients.api.base import PatientView, asked, page, problems, standing_in, trace_of
 from patients.api.claim_answers import (
-    ClaimAnswer,
-    ClaimsPage,
     DocumentAnswer,
+    MyClaimAnswer,
+    MyClaimsPage,
     ReadinessAnswer,
     WholeClaimAnswer,
     claim_shown,
@@ -124,7 +124,7 @@ class Prescriptions(PatientView):
 
 class Claims(PatientView):
     @extend_schema(
-        operation_id="claims_list", parameters=[PersonRequest], responses={200: ClaimsPage} | problems(404, 422)
+        operation_id="my_claims_list", parameters=[PersonRequest], responses={200: MyClaimsPage} | problems(404, 422)
     )
     def get(self, request: Request) -> Response:
         """The person's applications, drafts too, the latest first."""
@@ -133,7 +133,7 @@ class Claims(PatientView):
         rows, following = page(claims_of_persons(person_ids=act.records), request)
         return Response({"items": [claim_shown(row, now=now) for row in rows], "next": following})
 
-    @extend_schema(operation_id="claims_draft", request=DraftRequest, responses={201: ClaimAnswer} | ACTS)
+    @extend_schema(operation_id="claims_draft", request=DraftRequest, responses={201: MyClaimAnswer} | ACTS)
     def post(self, request: Request) -> Response:
         """Begin an application: it stays on the server, incomplete as long as one likes."""
         now = database_now()
@@ -143,12 +143,12 @@ class Claims(PatientView):
 
 
 class OneClaim(PatientView):
-    @extend_schema(operation_id="claims_read", responses={200: WholeClaimAnswer} | problems(404))
+    @extend_schema(operation_id="my_claim_read", responses={200: WholeClaimAnswer} | problems(404))
     def get(self, request: Request, claim_id: UUID) -> Response:
         """Where it stands: whose turn until when, documents, decisions with their clauses, the timeline."""
         return Response(whole_claim_shown(_claim(request, claim_id), now=database_now()))
 
-    @extend_schema(operation_id="claims_change", request=ChangeRequest, responses={200: ClaimAnswer} | ACTS)
+    @extend_schema(operation_id="claims_change", request=ChangeRequest, responses={200: MyClaimAnswer} | ACTS)
     def put(self, request: Request, claim_id: UUID) -> Response:
         """Another content for the draft that was read at `version`."""
         now, wished = database_now(), asked(ChangeRequest, request.data)
@@ -226,28 +226,28 @@ class PageImage(PatientView):
 
 
 class Submit(PatientView):
-    @extend_schema(operation_id="claims_submit", request=None, responses={200: ClaimAnswer} | ACTS)
+    @extend_schema(operation_id="claims_submit", request=None, responses={200: MyClaimAnswer} | ACTS)
     def post(self, request: Request, claim_id: UUID) -> Response:
         """File it. Whatever is missing is told at once, under `faults`."""
         return _done(request, claim_id, application_submit)
 
 
 class Answer(PatientView):
-    @extend_schema(operation_id="claims_answer", request=AnswerRequest, responses={200: ClaimAnswer} | ACTS)
+    @extend_schema(operation_id="claims_answer", request=AnswerRequest, responses={200: MyClaimAnswer} | ACTS)
     def post(self, request: Request, claim_id: UUID) -> Response:
         """What was asked for is there, or why it cannot be had."""
         return _done(request, claim_id, application_answer, **asked(AnswerRequest, request.data))
 
 
 class Withdraw(PatientView):
-    @extend_schema(operation_id="claims_withdraw", request=None, responses={200: ClaimAnswer} | ACTS)
+    @extend_schema(operation_id="claims_withdraw", request=None, responses={200: MyClaimAnswer} | ACTS)
     def post(self, request: Request, claim_id: UUID) -> Response:
         """One does not want it any more."""
         return _done(request, claim_id, application_withdraw)
 
 
 class Appeal(PatientView):
-    @extend_schema(operation_id="claims_appeal", request=AppealRequest, responses={200: ClaimAnswer} | ACTS)
+    @extend_schema(operation_id="claims_appeal", request=AppealRequest, responses={200: MyClaimAnswer} | ACTS)
     def post(self, request: Request, claim_id: UUID) -> Response:
         """Another person shall look at a refusal."""
         return _done(request, claim_id, application_appeal, **asked(AppealRequest, request.data))

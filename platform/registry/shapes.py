@@ -67,7 +67,7 @@ class ProductsPage(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True, help_text="`after` of the next page.")
 
 
-class ShareShape(serializers.Serializer[Any]):
+class ProductShareShape(serializers.Serializer[Any]):
     insurer = serializers.CharField()
     basis_points = serializers.IntegerField()
     leads = serializers.BooleanField()
@@ -95,7 +95,7 @@ class TermsShape(serializers.Serializer[Any]):
 
 class ProductAnswer(ProductShape):
     on = serializers.DateField(help_text="The day asked for; without one, today in the product's time zone.")
-    shares = ShareShape(many=True)
+    shares = ProductShareShape(many=True)
     terms = TermsShape(allow_null=True, help_text="In force on that day.")
 
 

@@ -121,7 +121,7 @@ def test_shapes_tell_what_is_answered(family: Family) -> None:
     claim_id = filed(patient, family)
     schema = document()["components"]["schemas"]
     assert set(patient.get(f"claims/{claim_id}")) == set(schema["WholeClaimAnswer"]["properties"])
-    assert set(patient.get("claims")["items"][0]) == set(schema["ClaimAnswer"]["properties"])
+    assert set(patient.get("claims")["items"][0]) == set(schema["MyClaimAnswer"]["properties"])
     assert set(patient.get("session")) == set(schema["SessionAnswer"]["properties"])
     assert set(patient.get("policies")["items"][0]) == set(schema["PolicyAnswer"]["properties"])
     assert set(patient.get("consents")["items"][0]) == set(schema["ConsentAnswer"]["properties"])

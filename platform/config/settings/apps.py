@@ -95,6 +95,9 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "VerdictEnum": "exchange.states.VerdictWord",
         "StateEnum": "exchange.states.TransactionState",
+        "ClaimStateEnum": "claims.states.ClaimState",
+        "ClaimKindEnum": "registry.states.ClaimKind",
+        "DocumentKindEnum": "registry.states.DocumentKind",
     },
     "SERVE_INCLUDE_SCHEMA": False,
 }
