@@ -11,10 +11,9 @@ import pytest
 
 from claims.models import Claim
 from claims.payable import AmountsContradict
-from claims.services.desk import ClaimMoved, ClaimStateRefuses
+from claims.services.desk import ClaimMoved, ClaimStateRefuses, CycleClaimed
 from claims.services.drafts import (
     ClaimNotReady,
-    CycleClaimed,
     DraftInvalid,
     LineDraft,
     claim_change,
@@ -25,7 +24,19 @@ from claims.services.ends import claim_withdraw
 from claims.services.readiness import checklist_of, faults_of
 from core.errors import NotFound, Problem
 from registry.states import ClaimKind, DocumentKind
-from tests.claims.house import PATIENT, TRACE, draft_of, drafted, filed, fresh, held_and_used, uploaded
+from tests.claims.house import (
+    PATIENT,
+    TRACE,
+    appealed,
+    declined_in_prereview,
+    draft_of,
+    drafted,
+    filed,
+    fresh,
+    held_and_used,
+    in_prereview,
+    uploaded,
+)
 from tests.registry.house import (
     NOW,
     OTHER_DRUG,
@@ -285,3 +296,11 @@ def test_a_cycle_is_claimed_once_at_a_time(shelf: Shelf) -> None:
         drafted(shelf, authorisation_id=authorisation.pk, cycle_no=1)
     claim_withdraw(claim_id=first.pk, by=PATIENT, now=NOW, trace_id=TRACE)
     assert drafted(shelf, authorisation_id=authorisation.pk, cycle_no=1).state == "DRAFT"
+
+
+def test_a_refusal_is_not_appealed_while_its_cycle_is_claimed_anew(shelf: Shelf) -> None:
+    authorisation = authorisation_of(shelf.policy, shelf.person, shelf.drug)
+    refused = declined_in_prereview(in_prereview(shelf, authorisation_id=authorisation.pk, cycle_no=1))
+    drafted(shelf, authorisation_id=authorisation.pk, cycle_no=1)
+    with pytest.raises(CycleClaimed):
+        appealed(refused)

@@ -36,6 +36,19 @@ MOVED = (
 )
 
 
+# A claim in these leaves its cycle to another one (constraint one_running_claim_per_cycle).
+CYCLE_FREE = (ClaimState.WITHDRAWN, ClaimState.DECLINED, ClaimState.PREREVIEW_DECLINED, ClaimState.CLOSED)
+
+
+class CycleClaimed(Conflict):
+    code = "cycle_claimed"
+    title = "That cycle is claimed already"
+    detail = "Claim {claim_no} is about cycle {cycle_no} of this authorisation."
+    detail_zh = "该用药授权第 {cycle_no} 周期已有理赔申请 {claim_no}。"
+    fix = "Go on with that claim, or withdraw it first."
+    fix_zh = "请继续办理该申请，或先撤回。"
+
+
 class ClaimMoved(Conflict):
     code = "claim_moved"
     title = "Somebody else was faster"
@@ -103,6 +116,16 @@ def lease_respect(*, claim: Claim, by: str, now: datetime) -> None:
 
 def lease_end(claim: Claim) -> None:
     ClaimLease.objects.filter(pk=claim.pk).delete()
+
+
+def cycle_free_check(*, authorisation_id: UUID | None, cycle_no: int, but: Claim | None) -> None:
+    """Raises CycleClaimed when a running claim other than `but` is about the same cycle."""
+    if authorisation_id is None:
+        return
+    running = Claim.objects.filter(authorisation_id=authorisation_id, cycle_no=cycle_no).exclude(state__in=CYCLE_FREE)
+    other = (running if but is None else running.exclude(pk=but.pk)).first()
+    if other is not None:
+        raise CycleClaimed(claim_no=other.claim_no, cycle_no=cycle_no)
 
 
 def state_check(claim: Claim, *states: ClaimState, act: str) -> None:

@@ -14,12 +14,12 @@ from claims.models import Claim, ClaimLine, ClaimParty
 from claims.payable import AmountsContradict
 from claims.services.benefits import claim_benefits_hold
 from claims.services.clocks import clock_start
-from claims.services.desk import ClaimStateRefuses, claim_lock, event_write, move, write
+from claims.services.desk import ClaimStateRefuses, claim_lock, cycle_free_check, event_write, move, write
 from claims.services.jobs import TAKE, claim_hand_on
 from claims.services.readiness import Fault, faults_of
 from claims.states import Audience, ClaimState, ClockKind, PaperState, PartyRole
 from core.bulk import rows_insert
-from core.errors import Conflict, NotFound, Problem
+from core.errors import NotFound, Problem
 from core.ids import uuid7
 from registry.selectors.authorisations import authorisation_by_id
 from registry.selectors.policies import policies_of
@@ -30,8 +30,6 @@ from registry.states import ClaimKind
 from registry.terms import WHOLE_BASIS_POINTS
 
 LINES = 50
-# A claim in these leaves its cycle to another one (constraint one_running_claim_per_cycle).
-CYCLE_FREE = (ClaimState.WITHDRAWN, ClaimState.DECLINED, ClaimState.PREREVIEW_DECLINED, ClaimState.CLOSED)
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # Nothing that is misread on the telephone.
 
 
@@ -58,15 +56,6 @@ class DraftInvalid(Problem):
     title = "The draft cannot be stored like this"
     detail = "{explanation}"
     detail_zh = "草稿无法保存：{explanation_zh}"
-
-
-class CycleClaimed(Conflict):
-    code = "cycle_claimed"
-    title = "That cycle is claimed already"
-    detail = "Claim {claim_no} is about cycle {cycle_no} of this authorisation."
-    detail_zh = "该用药授权第 {cycle_no} 周期已有理赔申请 {claim_no}。"
-    fix = "Go on with that claim, or withdraw it first."
-    fix_zh = "请继续办理该申请，或先撤回。"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,13 +208,7 @@ def _values(draft: ClaimDraft, now: datetime) -> dict[str, Any]:
 
 
 def _cycle_free(draft: ClaimDraft, *, but: Claim | None = None) -> None:
-    """Raises CycleClaimed when another running claim is about the same cycle."""
-    if draft.authorisation_id is None:
-        return
-    same = Claim.objects.filter(authorisation_id=draft.authorisation_id, cycle_no=draft.cycle_no)
-    running = same.exclude(state__in=CYCLE_FREE).exclude(pk=but.pk if but is not None else None).first()
-    if running is not None:
-        raise CycleClaimed(claim_no=running.claim_no, cycle_no=draft.cycle_no)
+    cycle_free_check(authorisation_id=draft.authorisation_id, cycle_no=draft.cycle_no, but=but)
 
 
 def _check(draft: ClaimDraft) -> None:

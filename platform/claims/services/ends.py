@@ -19,6 +19,7 @@ from claims.services.desk import (
     ClaimWithdrawn,
     claim_lock,
     claim_to_stage,
+    cycle_free_check,
     event_write,
     lease_end,
     move,
@@ -78,12 +79,13 @@ def claim_appeal(
     """The patient disagrees with a refusal, whole or in part, within his time. The benefits are held anew.
 
     `reason` goes to the appeal desk through the history: the door keeps what is personal in the conversation.
-    Raises NotFound, ClaimStateRefuses, ClaimWithdrawn, AppealOver.
+    Raises NotFound, ClaimStateRefuses, ClaimWithdrawn, AppealOver, CycleClaimed.
     """
     claim = claim_lock(claim_id=claim_id)
     before = claim.state
     state_check(claim, *REFUSED, act="claim.appeal")
     _appeal_in_time(claim, now)
+    cycle_free_check(authorisation_id=claim.authorisation_id, cycle_no=claim.cycle_no, but=claim)
     clocks_stop(claim=claim, now=now)
     claim.state_before_appeal = before
     move(claim, claim.appeal, act="claim.appeal", by=by, now=now, trace_id=trace_id, reason=reason)
@@ -133,6 +135,7 @@ def claim_reopen(*, claim_id: UUID, version: int, reason: str, by: str, now: dat
     clocks_stop(claim=claim, now=now)
     # An appeal is decided by its own act, and by another person.
     state_check(claim, *REOPENING, act="claim.reopen")
+    cycle_free_check(authorisation_id=claim.authorisation_id, cycle_no=claim.cycle_no, but=claim)
     move(claim, claim.reopen, act="claim.reopen", by=by, now=now, trace_id=trace_id, reason=reason)
     _look_anew(claim, by=by, now=now, trace_id=trace_id)
     clock_start(claim=claim, kind=ClockKind.DECIDE, days=_complex_days(claim), now=now)
