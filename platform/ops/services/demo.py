@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -16,8 +17,10 @@ from accounts.selectors import organisation_by_code, user_by_username
 from accounts.services import client_key_check, client_key_create, organisation_create, user_create, user_password_set
 from accounts.states import OrganisationKind, Role, Scope
 from core.errors import Problem
+from core.ids import new_trace_id
 from exchange.services.interfaces import capabilities_grant, interface_define, interface_key_add, route_add
 from exchange.states import GrantSource
+from insurers.services.authority import AuthorityStands, authority_grant
 from journal.services import lane_define, worker_group_define
 from ops.services.specialty import specialty_seed
 from ops.services.specialty_claims import specialty_claims_seed
@@ -32,6 +35,7 @@ HOSPITALS = (
     ("HOSP-B", "Demo Hospital West", "演示西区医院"),
 )
 SCHEMES = {"SANDBOX-A": "310", "SANDBOX-B": "390", "SANDBOX-C": "340", "SANDBOX-D": "380"}
+ALONE_MINOR, SECOND_MINOR = 300_000, 100_000_000
 PLATFORM = ("PLATFORM", "Demo Platform", "演示平台")
 # Role, the beginning of the name for sign-in, display name, the portal.
 Post = tuple[Role, str, str, str, str]
@@ -42,6 +46,7 @@ HOSPITAL_STAFF: tuple[Post, ...] = (
 INSURER_STAFF: tuple[Post, ...] = (
     (Role.INSURER_CLERK, "clerk", "Claims clerk", "理赔员", "/insurer/"),
     (Role.INSURER_CLERK, "chief", "Second clerk", "理赔复核员", "/insurer/"),
+    (Role.SECURITY_ADMINISTRATOR, "guard", "Security administrator", "安全管理员", "/insurer/"),
 )
 PLATFORM_STAFF: tuple[Post, ...] = (
     (Role.REVIEWER, "reviewer", "Reviewer", "预审员", "/review/"),
@@ -104,6 +109,7 @@ def demo_seed(*, insurers: Sequence[SandboxInsurer], known: Mapping[str, Any], n
         for code, name, name_zh in INSURERS:
             commercial[code] = _organisation(code, OrganisationKind.INSURER, name, name_zh, now).pk
             logins += _logins(code, INSURER_STAFF, organisation_id=commercial[code], known=known, now=now)
+            _authorities(code[-1].lower(), now)
         platform = _organisation(PLATFORM[0], OrganisationKind.PLATFORM, PLATFORM[1], PLATFORM[2], now)
         logins += _logins(PLATFORM[0], PLATFORM_STAFF, organisation_id=platform.pk, known=known, now=now)
         specialty_seed(insurers=commercial, now=now)
@@ -142,6 +148,26 @@ def _insurer(insurer: SandboxInsurer, *, group: Any, now: datetime) -> None:
     interface_key_add(interface=interface, key_id=insurer.key_id, secret=insurer.secret, now=now)
     capabilities_grant(interface=interface, values=insurer.capabilities, source=GrantSource.DEMO, by=BY, now=now)
     route_add(scheme=SCHEMES[insurer.code], region=REGION, interface=interface, valid_from=ROUTES_FROM)
+
+
+def _authorities(letter: str, now: datetime) -> None:
+    """Both clerks decide alone up to a sum, and with the other's name above it."""
+    guard = user_by_username(username=f"guard-{letter}")
+    if guard is None:
+        return
+    for short in ("clerk", "chief"):
+        with suppress(AuthorityStands):
+            authority_grant(
+                username=f"{short}-{letter}",
+                product_code=None,
+                drug_code=None,
+                alone_minor=ALONE_MINOR,
+                second_minor=SECOND_MINOR,
+                currency="CNY",
+                user=guard,
+                now=now,
+                trace_id=new_trace_id(),
+            )
 
 
 def _client_key(organisation_id: int, code: str, *, known: Mapping[str, Any], now: datetime) -> str:
