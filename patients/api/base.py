@@ -56,7 +56,7 @@ class ForgeryFeared(Problem):
 
 
 class BodyTooLarge(Problem):
-    code = "body_too_large"
+    code = "upload_too_large"
     status = 413
     title = "Too much at once"
     detail = "This address takes at most {most} bytes."

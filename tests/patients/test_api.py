@@ -258,7 +258,7 @@ def test_a_body_that_is_no_json_is_told_so(family: Family, body: str) -> None:
 
 def test_what_is_too_large_is_refused_before_it_is_read(family: Family) -> None:
     browser = patient_of(family)
-    browser.refused(413, "body_too_large", "POST", "conversations", {"text": "x" * 300_000})
+    browser.refused(413, "upload_too_large", "POST", "conversations", {"text": "x" * 300_000})
     claim_id = browser.post("claims", draft_body(family), status=201)["id"]
     assert browser.upload(claim_id, "ID_CARD", b"\xff\xd8\xff" + bytes(21 * 1024**2)).status_code == 413
 

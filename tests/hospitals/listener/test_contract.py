@@ -31,7 +31,7 @@ MODULES = (
     *(f"hospitals.listener.{name}" for name in ("api", "handler", "parsing", "slip")),
 )
 # Bases, and what is no answer of these doors.
-OTHERS = {"problem", "conflict", "client_key_ended", "no_list_to_sign"}
+OTHERS = {"problem", "conflict", "client_key_ended", "no_list_to_sign", "body_unreadable"}
 KINDS_OF_BILLS = {"unacknowledged", "refund_due", "refund_unclaimed", "cash_short", "not_square"}
 
 
