@@ -9,7 +9,7 @@ import pytest
 
 from tests.live import Answer, LiveStack, until
 
-SECONDS = 90.0
+SECONDS = 40.0
 
 
 def say(live: LiveStack, his_no: str, act: str, key: str = "", **values: Any) -> Answer:
