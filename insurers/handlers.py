@@ -9,9 +9,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from core.faults import fault_told
-from exchange.envelopes import ENVELOPES
-from exchange.envelopes.hmac_envelope import EnvelopeBroken
-from exchange.handlers import NetworkDoor
+from exchange.handlers import NetworkDoor, answer_fault
 from exchange.selectors.interfaces import interface_of
 from exchange.transport import Receipt
 from insurers.services.decisions import message_unworkable, messages_work
@@ -94,18 +92,6 @@ def _read(armed: Armed, receipt: Receipt) -> PushReply:
     """What a receipt amounts to: only a signed answer to this very message decides anything."""
     if receipt.failure:
         return PushReply(PushOutcome.UNKNOWN if receipt.sent else PushOutcome.NOT_SENT, receipt.failure)
-    if receipt.status != 200:
-        return unknown(f"HTTP status {receipt.status}")
-    interface = interface_of(armed.interface_id)
-    try:
-        ENVELOPES[interface.envelope].open(
-            receipt.body,
-            receipt.headers or {},
-            facts=armed.facts,
-            secrets=dict(interface.keys),
-            # Fresh when it came in: how long it then waited for our database does not matter.
-            now=armed.facts.sent_at + timedelta(milliseconds=receipt.elapsed_ms),
-        )
-    except EnvelopeBroken as broken:
-        return unknown(str(broken))
+    if fault := answer_fault(receipt, facts=armed.facts, interface=interface_of(armed.interface_id)):
+        return unknown(fault)
     return answer_read(receipt.body, msgid=armed.facts.message_id, push_no=armed.push_no, claim_no=armed.claim_no)

@@ -14,11 +14,12 @@ from psycopg import sql
 from pytest_django import DjangoDbBlocker
 
 from accounts.services import client_keys_forget
-from claims.services.jobs import platform_lane
 from core.crypto import ring
 from core.management.commands.database_prepare import prepare
 from exchange.selectors.interfaces import interfaces_forget
 from exchange.selectors.routing import routes_forget
+from journal.selectors import PLATFORM_GROUP
+from journal.services import lane_define, worker_group_define
 from ledger.services import directory
 from tests import servers
 from tests.roles import truncation_allowed
@@ -27,7 +28,7 @@ from tests.roles import truncation_allowed
 def _platform_lane_again(sender: object, **_: object) -> None:
     """A test that commits empties every table; the lane that a migration made stands again before the next one."""
     if getattr(sender, "label", "") == "claims":
-        platform_lane()
+        lane_define(code=PLATFORM_GROUP, group=worker_group_define(code=PLATFORM_GROUP))
 
 
 post_migrate.connect(_platform_lane_again)

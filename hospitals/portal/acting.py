@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 
 from core.clock import database_now
@@ -32,10 +29,12 @@ from exchange.services.desk import (
 from exchange.services.rulings import ruling_propose, ruling_second, ruling_withdraw
 from exchange.states import Decision
 from hospitals.portal.forms import FORMS, ActForm, RuleForm
-from hospitals.portal.reading import reader, transactions_of
+from hospitals.portal.reading import transactions_of
 from hospitals.portal.tills import shift_of, shift_remember
+from portal.acting import back_of, done_or_refused, problem_told, reader, version_of
+from portal.acting import refused as page_refused
 from portal.advice import REFUSALS
-from portal.labels import label
+from portal.labels import Text, label
 from portal.selectors import scoped, state_history
 from portal.site import PortalSite
 
@@ -56,6 +55,10 @@ def act(site: PortalSite, request: HttpRequest, transaction_id: UUID, act: str) 
     return _dialog(site, request, row, act, FORMS[act](initial=asked, row=row, terms=terms))
 
 
+def _page_of(site: PortalSite, row: Transaction) -> str:
+    return reverse(f"{site.name}:transaction", args=[row.pk])
+
+
 def _terms(row: Transaction) -> BillTerms:
     return BillTerms() if row.bill_id is None else bills_read([row.bill_id]).terms(row.bill_id)
 
@@ -70,7 +73,7 @@ def _dialog(site: PortalSite, request: HttpRequest, row: Transaction, act: str, 
         "terms": form.terms,
         "by_two": act in BY_TWO,
         "limit_minor": limit_minor,
-        "back": back_of(site, request, row, str(back or "")),
+        "back": back_of(site, str(back or ""), _page_of(site, row)),
         "now": database_now(),
     }
     status = 422 if form.is_bound else 200
@@ -80,7 +83,8 @@ def _dialog(site: PortalSite, request: HttpRequest, row: Transaction, act: str, 
 
 
 def _entered(site: PortalSite, request: HttpRequest, row: Transaction, act: str, form: ActForm) -> HttpResponse:
-    trace_id, back = new_trace_id(), back_of(site, request, row, form.cleaned_data["back"])
+    trace_id = new_trace_id()
+    back = back_of(site, form.cleaned_data["back"], _page_of(site, row))
 
     def enter() -> str:
         user, version = reader(request), form.cleaned_data["version"]
@@ -121,7 +125,10 @@ def _entered(site: PortalSite, request: HttpRequest, row: Transaction, act: str,
             return gettext("Entered. From this amount on it counts once a colleague has confirmed it.")
         return gettext("Saved.")
 
-    return done_or_refused(site, request, enter, row=row, back=back, trace_id=trace_id)
+    def refuse(problem: Problem) -> HttpResponse:
+        return refused(site, request, problem, row=row, back=back, trace_id=trace_id)
+
+    return done_or_refused(site, request, enter, back=back, trace_id=trace_id, refuse=refuse)
 
 
 def waiting(site: PortalSite, request: HttpRequest, kind: str, waiting_id: UUID) -> HttpResponse:
@@ -143,7 +150,7 @@ def waiting(site: PortalSite, request: HttpRequest, kind: str, waiting_id: UUID)
         "row": row,
         "own": found.proposed_by == user.username,
         "terms": _terms(row),
-        "back": back_of(site, request, row, request.GET.get("back", "")),
+        "back": back_of(site, request.GET.get("back", ""), _page_of(site, row)),
         "now": database_now(),
     }
     return site.show(request, "portals/hospital/waiting.html", context, title=gettext("Waits for a second name"))
@@ -153,9 +160,8 @@ def _decided(
     site: PortalSite, request: HttpRequest, kind: str, found: Ruling | DeskAct, row: Transaction
 ) -> HttpResponse:
     user, trace_id = reader(request), new_trace_id()
-    back = back_of(site, request, row, request.POST.get("back", ""))
-    version = request.POST.get("version", "")
-    seen = int(version) if version.isascii() and version.isdigit() else -1
+    back = back_of(site, request.POST.get("back", ""), _page_of(site, row))
+    seen = version_of(request.POST)
     withdraw = request.POST.get("decision") == "withdraw"
 
     def decide() -> str:
@@ -170,26 +176,16 @@ def _decided(
             act_second(act_id=found.pk, version=seen, user=user, trace_id=trace_id, now=now)
         return gettext("Withdrawn. Nothing was changed.") if withdraw else gettext("Confirmed: it counts from now on.")
 
-    return done_or_refused(site, request, decide, row=row, back=back, trace_id=trace_id)
-
-
-def done_or_refused(
-    site: PortalSite, request: HttpRequest, do: Callable[[], str], *, row: Transaction, back: str, trace_id: str
-) -> HttpResponse:
-    """Do it and go back with the word that it was done, or say why not, who mends it and under which id."""
-    try:
-        word = do()
-    except Problem as problem:
+    def refuse(problem: Problem) -> HttpResponse:
         return refused(site, request, problem, row=row, back=back, trace_id=trace_id)
-    messages.success(request, word)
-    return HttpResponseRedirect(back)
+
+    return done_or_refused(site, request, decide, back=back, trace_id=trace_id, refuse=refuse)
 
 
 def refused(
     site: PortalSite, request: HttpRequest, problem: Problem, *, row: Transaction | None, back: str, trace_id: str
 ) -> HttpResponse:
-    cause, fix = told(problem)
-    context: dict[str, Any] = {"cause": cause, "fix": fix, "trace_id": trace_id, "row": row, "back": back}
+    context: dict[str, Any] = {"trace_id": trace_id, "row": row, "back": back}
     if row is not None:
         fresh = transactions_of(user=reader(request)).filter(pk=row.pk).first() or row
         seen = problem.extra.get("seen_version")
@@ -200,18 +196,9 @@ def refused(
             "facts": list(evidence_of(fresh))[-CHANGES_SHOWN:] if seen is not None else [],
             "now": database_now(),
         }
-    status = problem.status if problem.status < 500 else 409
-    return site.show(request, "portals/hospital/refused.html", context, title=gettext("Not done"), status=status)
+    return page_refused(site, request, told(problem), problem.status, context, template="portals/hospital/refused.html")
 
 
-def told(problem: Problem) -> tuple[Any, Any]:
+def told(problem: Problem) -> tuple[Text, Text]:
     """Cause and remedy in the words of the hospital's people."""
-    return REFUSALS.get(problem.code) or (problem.text("detail"), problem.text("fix"))
-
-
-def back_of(site: PortalSite, request: HttpRequest, row: Transaction | None, wanted: str) -> str:
-    """The page of this portal to return to; anything else in the form leads to the transaction."""
-    home = site.address("index")
-    if wanted.startswith(home) and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
-        return wanted
-    return home if row is None else reverse(f"{site.name}:transaction", args=[row.pk])
+    return REFUSALS.get(problem.code) or problem_told(problem)

@@ -11,21 +11,11 @@ from django.urls import reverse
 from exchange.models import DeskAct, Ruling, Transaction
 from exchange.selectors.moves import Move, moves_of, standings_of
 from exchange.states import TransactionState
-from portal.labels import Text, label
+from portal.acting import Button
+from portal.labels import label
 from portal.site import PortalSite
 
 S = TransactionState
-
-
-@dataclass(frozen=True, slots=True)
-class Button:
-    """An act that opens its dialog; with `why_not` it is off and says why."""
-
-    act: str
-    title: Text
-    link: str
-    why_not: Text
-    main: bool
 
 
 @dataclass(frozen=True, slots=True)

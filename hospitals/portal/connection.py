@@ -24,7 +24,8 @@ from exchange.selectors.messages import message_path
 from exchange.services.desk import on_call_set
 from exchange.states import TransactionState
 from hospitals.portal.acting import refused
-from hospitals.portal.reading import reader, transactions_of
+from hospitals.portal.reading import transactions_of
+from portal.acting import reader
 from portal.labels import label
 from portal.selectors import organisations_of
 from portal.site import PortalSite

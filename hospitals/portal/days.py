@@ -19,7 +19,8 @@ from exchange.days import NOT_RECEIVED
 from exchange.selectors.days import day_list_latest
 from exchange.services.days import day_give, day_sign
 from hospitals.portal.acting import refused
-from hospitals.portal.reading import address_with, day_of, reader
+from hospitals.portal.reading import day_of
+from portal.acting import address_with, reader
 from portal.site import PortalSite
 
 AMOUNTS = ("total_minor", "fund_minor", "account_minor", "hospital_minor", "cash_minor")

@@ -20,15 +20,8 @@ from exchange.selectors.desk import acts_waiting, bills_owing, bills_wrong, ruli
 from exchange.selectors.lanes import LaneLink, lane_links
 from exchange.selectors.outage import outage_count
 from exchange.states import OperationClass, TransactionState
-from hospitals.portal.reading import (
-    UNBOOKED,
-    UNCERTAIN,
-    address_with,
-    day_bounds,
-    reader,
-    transactions_of,
-    unbooked,
-)
+from hospitals.portal.reading import UNBOOKED, UNCERTAIN, day_bounds, transactions_of, unbooked
+from portal.acting import address_with, reader
 from portal.selectors import organisations_of, scoped
 from portal.site import PortalSite
 

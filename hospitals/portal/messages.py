@@ -9,7 +9,8 @@ from accounts.selectors import organisations_visible_to
 from core.clock import database_now
 from exchange.selectors.messages import MessageQuery, messages_find
 from exchange.states import CallKind, CallOutcome
-from hospitals.portal.reading import address_with, day_bounds, day_of, page_of, reader
+from hospitals.portal.reading import day_bounds, day_of, page_of
+from portal.acting import address_with, reader
 from portal.labels import label
 from portal.selectors import organisations_of
 from portal.site import PortalSite, term_of

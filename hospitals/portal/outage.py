@@ -11,8 +11,8 @@ from core.ids import new_trace_id
 from exchange.selectors.outage import outage_list
 from exchange.services.desk import resettle_at_desk
 from hospitals.portal.acting import refused, told
-from hospitals.portal.reading import address_with, reader
 from hospitals.portal.tills import shift_of, shift_remember
+from portal.acting import address_with, reader
 from portal.selectors import organisations_of
 from portal.site import PortalSite, term_of
 

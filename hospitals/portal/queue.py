@@ -11,7 +11,8 @@ from core.clock import database_now
 from exchange.selectors.desk import acts_waiting, rulings_waiting
 from exchange.states import OperationClass
 from hospitals.portal.cases import cases_of
-from hospitals.portal.reading import UNCERTAIN, address_with, reader, transactions_of
+from hospitals.portal.reading import UNCERTAIN, transactions_of
+from portal.acting import address_with, reader
 from portal.labels import label
 from portal.selectors import scoped
 from portal.site import PortalSite

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.models import User
@@ -27,12 +24,6 @@ UNCERTAIN = (TransactionState.IN_DOUBT, TransactionState.REVERSING, TransactionS
 
 # A choice of the state filter: settled, and the HIS has not said that it booked it.
 UNBOOKED = "unbooked"
-
-
-def reader(request: HttpRequest) -> User:
-    """The person who asks; the site has let nobody else in."""
-    assert isinstance(request.user, User)  # noqa: S101
-    return request.user
 
 
 def transactions_of(*, user: User) -> QuerySet[Transaction]:
@@ -96,9 +87,3 @@ def _cursor(text: str) -> tuple[datetime | None, UUID | None]:
         return (moment, UUID(key)) if moment.tzinfo is not None else (None, None)
     except ValueError:
         return None, None
-
-
-def address_with(parameters: Mapping[str, Any], **changes: str) -> str:
-    """The query string of `parameters` with `changes`, without what is empty."""
-    merged = {**parameters, **changes}
-    return "?" + urlencode({name: value for name, value in merged.items() if value})

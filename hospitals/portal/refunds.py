@@ -17,7 +17,7 @@ from exchange.selectors.bills import bills_read, unclaimed
 from exchange.selectors.desk import bills_owing, bills_wrong
 from exchange.states import OperationClass, TransactionState
 from hospitals.portal.cases import act_link
-from hospitals.portal.reading import reader
+from portal.acting import reader
 from portal.selectors import scoped
 from portal.site import PortalSite
 

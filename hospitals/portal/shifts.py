@@ -18,8 +18,8 @@ from exchange.selectors.shifts import shift_closes, shift_report
 from exchange.services.shifts import ShiftDraft, shift_close
 from hospitals.portal.acting import refused
 from hospitals.portal.forms import ShiftForm
-from hospitals.portal.reading import address_with, reader
 from hospitals.portal.tills import SHIFT_CHARACTERS, shift_of
+from portal.acting import address_with, reader
 from portal.selectors import scoped
 from portal.site import PortalSite, term_of
 

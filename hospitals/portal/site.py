@@ -17,11 +17,12 @@ from hospitals.portal.home import home
 from hospitals.portal.messages import messages
 from hospitals.portal.outage import outage
 from hospitals.portal.queue import queue
-from hospitals.portal.reading import reader, transactions_matching
+from hospitals.portal.reading import transactions_matching
 from hospitals.portal.refunds import refunds
 from hospitals.portal.shifts import shifts
 from hospitals.portal.transaction import transaction
 from hospitals.portal.transactions import transactions
+from portal.acting import reader
 from portal.labels import label
 from portal.site import SEARCH_RESULTS, WRITING, MenuItem, PortalSite
 

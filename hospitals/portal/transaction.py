@@ -18,8 +18,9 @@ from exchange.selectors.messages import MessagePath, message_path
 from exchange.selectors.transactions import evidence_of, verdicts_of
 from exchange.states import OPEN, TransactionState
 from hospitals.portal.cases import cases_of
-from hospitals.portal.reading import reader, transactions_of
+from hospitals.portal.reading import transactions_of
 from ledger.selectors import postings_of
+from portal.acting import reader
 from portal.labels import OK, PLAIN, WAIT, label, tone
 from portal.selectors import Organisations, organisations_of, state_history
 from portal.site import PortalSite

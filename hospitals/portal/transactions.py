@@ -17,15 +17,14 @@ from exchange.states import OPEN, OPERATION_CLASSES, OperationClass, Transaction
 from hospitals.portal.reading import (
     UNBOOKED,
     UNCERTAIN,
-    address_with,
     day_bounds,
     day_of,
     page_of,
-    reader,
     transactions_matching,
     transactions_of,
     unbooked,
 )
+from portal.acting import address_with, reader
 from portal.labels import label
 from portal.site import PortalSite, term_of
 

@@ -15,10 +15,9 @@ from accounts.selectors import users_visible_to
 from accounts.states import Role
 from core.clock import database_now
 from core.ids import new_trace_id
-from insurers.portal.reading import reader
-from insurers.portal.telling import done_or_refused
 from insurers.selectors.authority import authorities_visible_to
 from insurers.services.authority import GRANTERS, authority_grant, authority_revoke
+from portal.acting import done_or_refused, reader
 from portal.forms import AmountField
 from portal.site import PortalSite
 from registry.models import Drug, Product

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -22,11 +21,11 @@ from claims.states import Audience, ClaimState, Stage
 from core.clock import database_now
 from core.errors import Problem
 from insurers.models import WaitingDecision
-from insurers.portal.reading import claim_shown, decides, in_chinese, reader
-from insurers.portal.telling import problem_told
+from insurers.portal.reading import claim_shown, decides
 from insurers.selectors.authority import authority_of, waiting_visible_to
 from insurers.selectors.docking import pushes_of
 from insurers.services.desk import stake_minor
+from portal.acting import Button, in_chinese, problem_told, reader
 from portal.site import PortalSite
 from registry.services.persons import PersonFacts, person_facts
 
@@ -42,15 +41,6 @@ ACTS: dict[str, tuple[ClaimState, ...]] = {
     "appeal": (S.APPEALED,),
     "reopen": (S.CONFIRMED, S.PARTLY_CONFIRMED, S.DECLINED, S.CLOSED),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Button:
-    act: str
-    title: str
-    link: str
-    why_not: str
-    main: bool = False
 
 
 def claim(site: PortalSite, request: HttpRequest, claim_id: UUID) -> HttpResponse:
@@ -166,7 +156,7 @@ def _lease(site: PortalSite, request: HttpRequest, row: Claim, user: User, now: 
             now=now,
         )
     except Problem as problem:
-        messages.error(request, " ".join(problem_told(problem)))
+        messages.error(request, " ".join(str(part) for part in problem_told(problem)))
     return back
 
 

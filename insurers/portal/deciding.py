@@ -24,13 +24,13 @@ from insurers.portal.forms import (
     InvestigateForm,
     ReopenForm,
 )
-from insurers.portal.reading import claim_shown, decides, in_chinese, reader
-from insurers.portal.telling import done_or_refused
+from insurers.portal.reading import claim_shown, decides
 from insurers.selectors.authority import authority_of, waiting_visible_to
 from insurers.services.confirming import decision_enter, materials_ask, waiting_second, waiting_withdraw
 from insurers.services.desk import stake_minor
 from insurers.services.reopening import appeal_answer, decided_reopen, investigation_begin, investigation_close
 from insurers.states import WaitingOutcome
+from portal.acting import done_or_refused, in_chinese, reader
 from portal.site import PortalSite
 
 # Decisions that wait for a second name above their maker's own authority.

@@ -6,8 +6,9 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 
 from core.clock import database_now
-from insurers.portal.reading import PAGE_ROWS, reader
+from insurers.portal.reading import PAGE_ROWS
 from insurers.selectors.docking import inbound_visible_to
+from portal.acting import reader
 from portal.site import PortalSite
 
 

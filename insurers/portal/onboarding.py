@@ -12,8 +12,6 @@ from accounts.models import User
 from core.clock import database_now
 from core.ids import new_trace_id
 from insurers.models import Condition, Onboarding
-from insurers.portal.reading import reader
-from insurers.portal.telling import done_or_refused
 from insurers.selectors.onboarding import onboardings_visible_to
 from insurers.services.onboarding import (
     APPLICANTS,
@@ -24,6 +22,7 @@ from insurers.services.onboarding import (
     onboarding_apply,
 )
 from insurers.states import ConditionKind, Module, OnboardingState
+from portal.acting import done_or_refused, reader
 from portal.site import PortalSite
 
 STEPS = (

@@ -16,8 +16,9 @@ from claims.selectors.timeline import NextStep, next_step
 from claims.states import ClaimState, Stage
 from core.clock import database_now
 from insurers.models import WaitingDecision
-from insurers.portal.reading import PAGE_ROWS, address_with, in_chinese, reader
+from insurers.portal.reading import PAGE_ROWS
 from insurers.selectors.authority import waiting_visible_to
+from portal.acting import address_with, in_chinese, reader
 from portal.site import PortalSite
 
 S = ClaimState

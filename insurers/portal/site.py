@@ -10,13 +10,14 @@ from django.utils.translation import gettext_lazy as _
 from unfold.dataclasses import SearchResult
 
 from accounts.states import OrganisationKind, Role
+from claims.selectors.claims import claims_matching
 from insurers.portal.authority import authority
 from insurers.portal.claim import claim, document_page
 from insurers.portal.deciding import act, waiting
 from insurers.portal.messages import messages
 from insurers.portal.onboarding import onboarding
 from insurers.portal.queue import queue
-from insurers.portal.reading import claims_matching, reader
+from portal.acting import reader
 from portal.labels import label
 from portal.site import SEARCH_RESULTS, WRITING, MenuItem, PortalSite
 

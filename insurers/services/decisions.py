@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
@@ -24,6 +23,7 @@ from insurers.services.inbound import inbound_context
 from insurers.services.pushes import push_proven
 from insurers.spi.inbound import NotReadable, Told, ToldWord, decision_read
 from insurers.states import InboundOutcome
+from registry.selectors.products import product_day
 
 if TYPE_CHECKING:
     from claims.models import Claim
@@ -163,7 +163,6 @@ def _decide(row: InboundMessage, told: Told, claim: Claim, by: str, now: datetim
 
 
 def _ask(told: Told, claim: Claim, by: str, now: datetime, trace_id: str) -> None:
-    zone = ZoneInfo(claim.product.time_zone)
     materials_request(
         claim_id=claim.pk,
         version=claim.version,
@@ -171,7 +170,7 @@ def _ask(told: Told, claim: Claim, by: str, now: datetime, trace_id: str) -> Non
         items=[dict(one) for one in told.items],
         message=told.message,
         message_zh=told.message_zh,
-        answer_by=(now + ANSWER_WITHIN).astimezone(zone).date(),
+        answer_by=product_day(product=claim.product, now=now + ANSWER_WITHIN),
         by=by,
         supervisor=told.supervisor,
         why_not_before=told.why_not_before,

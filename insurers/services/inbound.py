@@ -14,7 +14,6 @@ from django.db import IntegrityError, transaction
 
 from accounts.selectors import organisation_by_code
 from accounts.states import OrganisationKind
-from claims.services.jobs import platform_lane
 from core.crypto import organisation_month_scope, seal
 from core.errors import Conflict, Problem
 from core.ids import uuid7
@@ -25,6 +24,7 @@ from exchange.messages import PLATFORM_CODE, Facts
 from insurers.models import CallbackKey, InboundMessage
 from insurers.selectors.docking import callback_context, callback_secrets, module_is_open
 from insurers.states import InboundOutcome, Module
+from journal.selectors import platform_lane
 from journal.services import JobDraft, jobs_add
 
 WORK: Final = "insurers.decision_work"

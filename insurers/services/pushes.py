@@ -17,7 +17,7 @@ from django.db import connection
 
 from claims.selectors.claims import claim_by_id
 from claims.states import ClaimState
-from core.crypto import seal, unseal
+from core.crypto import unseal
 from core.ids import uuid7
 from core.models import Transition
 from core.transitions import write_many
@@ -29,7 +29,8 @@ from insurers.models import ClaimPush, PushMessage
 from insurers.selectors.docking import interface_for_claims
 from insurers.spi import outbound
 from insurers.states import PushOutcome, PushState
-from registry.services.persons import NO_ORGANISATION, person_facts
+from registry.selectors.persons import person_facts
+from registry.services.persons import person_seal
 
 if TYPE_CHECKING:
     from claims.models import Claim
@@ -49,7 +50,7 @@ class Armed:
     interface_id: int
     push_no: str
     claim_no: str
-    scope: str
+    person_id: UUID
     facts: Facts
     deadline: datetime
     delivery: Delivery
@@ -164,7 +165,7 @@ def _begin(claim: Claim, interface: Interface, number: int, now: datetime) -> Cl
         interface_id=interface.id,
         round=number,
         push_no=push_no,
-        sealed_content=_sealed(content, scope=_scope(claim), context=f"claim_push:{push_id}", now=now),
+        sealed_content=person_seal(content, person_id=claim.person_id, context=f"claim_push:{push_id}", now=now),
         created_at=now,
         state_at=now,
         state_by=BY,
@@ -229,7 +230,7 @@ def _arm(push: ClaimPush, claim: Claim, interface: Interface, now: datetime, mon
     key_id, secret = interface.keys[0]
     headers = ENVELOPES[interface.envelope].seal(body, facts=facts, key_id=key_id, secret=secret)
     seconds = float(settings.DEADLINE_SECONDS["claim"])
-    message_id, scope = uuid7(now), _scope(claim)
+    message_id, person_id = uuid7(now), claim.person_id
     PushMessage.objects.create(
         id=message_id,
         push=push,
@@ -237,7 +238,9 @@ def _arm(push: ClaimPush, claim: Claim, interface: Interface, now: datetime, mon
         msgid=msgid,
         armed_at=now,
         deadline=now + timedelta(seconds=seconds),
-        sealed_request=_sealed(_raw(headers, body), scope=scope, context=f"push_message:{message_id}:request", now=now),
+        sealed_request=person_seal(
+            _raw(headers, body), person_id=person_id, context=f"push_message:{message_id}:request", now=now
+        ),
     )
     push.tries += 1
     push.moved(now=now, by=BY, reason=msgid)
@@ -249,7 +252,7 @@ def _arm(push: ClaimPush, claim: Claim, interface: Interface, now: datetime, mon
         interface_id=interface.id,
         push_no=push.push_no,
         claim_no=claim.claim_no,
-        scope=scope,
+        person_id=person_id,
         facts=facts,
         deadline=now + timedelta(seconds=seconds),
         delivery=Delivery(
@@ -293,7 +296,7 @@ def _outcome_write(result: PushResult, now: datetime) -> None:
     context = f"push_message:{result.armed.message_id}:answer"
     answer = None
     if result.answer is not None:
-        answer = _sealed(result.answer, scope=result.armed.scope, context=context, now=now)
+        answer = person_seal(result.answer, person_id=result.armed.person_id, context=context, now=now)
     PushMessage.objects.filter(pk=result.armed.message_id, outcome__isnull=True).update(
         outcome=result.reply.outcome,
         outcome_at=now,
@@ -312,15 +315,6 @@ def push_proven(*, claim_id: UUID, now: datetime) -> None:
         push.taken()
         push.moved(now=now, by=BY, reason="its decision came")
         write_many([push], fields=["state"])
-
-
-def _scope(claim: Claim) -> str:
-    return f"person:{claim.person_id}"
-
-
-def _sealed(plain: bytes, *, scope: str, context: str, now: datetime) -> bytes:
-    """Under the person's own key: who is erased here is erased from the messages, too."""
-    return seal(plain, scope=scope, organisation_id=NO_ORGANISATION, context=context, now=now)
 
 
 def _raw(headers: Mapping[str, str], body: bytes) -> bytes:

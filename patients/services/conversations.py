@@ -9,7 +9,6 @@ from uuid import UUID
 from django.db import transaction
 
 from claims.selectors.claims import claim_by_id
-from core.crypto import seal
 from core.errors import Conflict, Forbidden, NotFound, Problem
 from core.ids import uuid7
 from notices.services import notice_offer
@@ -17,6 +16,7 @@ from patients.models import Conversation, Message
 from patients.selectors.conversations import is_seat, message_context
 from patients.selectors.standing import Act, Standing
 from patients.states import Capacity, HelperScope, Side, Topic
+from registry.services.persons import person_seal
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 CHARACTERS: Final = 2_000
 MESSAGES: Final = 500
 OPEN: Final = 20
-NO_ORGANISATION: Final = -1
 
 
 class MessageInvalid(Problem):
@@ -153,12 +152,8 @@ def _say(conversation: Conversation, side: Side, text: str, *, by: str, on_behal
     if conversation.messages.count() >= MESSAGES:
         raise ConversationFull(most=MESSAGES, what="messages")
     message = Message(id=uuid7(now), conversation=conversation, side=side, by=by, on_behalf=on_behalf, at=now)
-    message.sealed_text = seal(
-        words.encode(),
-        scope=f"person:{conversation.person_id}",
-        organisation_id=NO_ORGANISATION,
-        context=message_context(message.pk),
-        now=now,
+    message.sealed_text = person_seal(
+        words.encode(), person_id=conversation.person_id, context=message_context(message.pk), now=now
     )
     message.save(force_insert=True)
     return message

@@ -10,7 +10,6 @@ from uuid import UUID
 from django.db import IntegrityError, connection, transaction
 
 from core.clock import local_day
-from core.crypto import seal
 from core.errors import Conflict, NotFound, Problem
 from core.ids import uuid7
 from core.row_security import persons_see
@@ -21,10 +20,10 @@ from patients.selectors.helpers import name_context
 from patients.selectors.standing import Standing, standing_of
 from patients.states import Capacity, HelperScope
 from registry.selectors.persons import phone_index, phone_normal
+from registry.services.persons import person_seal
 
 LONGEST_DAYS: Final = 366
 MOST: Final = 5
-NO_ORGANISATION: Final = -1
 
 
 class HelperInvalid(Problem):
@@ -80,12 +79,8 @@ def helper_invite(
         invited_by=standing.by,
         invited_at=now,
     )
-    grant.sealed_name = seal(
-        name.strip().encode(),
-        scope=f"person:{act.person_id}",
-        organisation_id=NO_ORGANISATION,
-        context=name_context(grant.pk),
-        now=now,
+    grant.sealed_name = person_seal(
+        name.strip().encode(), person_id=act.person_id, context=name_context(grant.pk), now=now
     )
     try:
         with transaction.atomic():

@@ -194,7 +194,7 @@ def _digest(number: str, code: str, now: datetime) -> bytes:
 
 def _allow(subject: str, limit: tuple[int, int], now: datetime) -> None:
     most, seconds = limit
-    until = try_count(subject=f"patients:{subject}", most=most, window_seconds=seconds, now=now)
+    until, _ = try_count(subject=f"patients:{subject}", most=most, window_seconds=seconds, now=now)
     if until is not None:
         raise TooManyTries(until=until)
 

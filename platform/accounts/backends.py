@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from datetime import datetime
 from typing import Any
@@ -15,6 +14,7 @@ from django.http import HttpRequest
 
 from accounts.models import User
 from accounts.services.audit import NOBODY, audit_write
+from accounts.services.tries import subject_digest, try_count
 from accounts.services.users import PASSWORD_LIMIT_CHARACTERS, username_normalised
 from accounts.states import OrganisationKind
 from core.clock import database_now
@@ -62,7 +62,9 @@ class StaffBackend(BaseBackend):
             return None
         with transaction.atomic():
             with connection.cursor() as cursor:
-                cursor.execute("SELECT accounts_sign_in_passed(%s)", [list(subjects.values())])
+                cursor.execute(
+                    "SELECT accounts_sign_in_passed(%s)", [[subject_digest(subject) for subject in subjects.values()]]
+                )
             _remember(user, "user.signed_in", now, address)
         return user
 
@@ -72,24 +74,17 @@ class StaffBackend(BaseBackend):
 
 
 def _subjects(name: str, address: str) -> dict[str, str]:
-    words = {"pair": f"pair:{name}\0{address}", "name": f"name:{name}", "address": f"address:{address}"}
-    return {kind: hashlib.sha256(word.encode()).hexdigest() for kind, word in words.items()}
+    return {"pair": f"pair:{name}\0{address}", "name": f"name:{name}", "address": f"address:{address}"}
 
 
 def _try(subjects: dict[str, str], now: datetime) -> tuple[datetime | None, bool]:
     """Until when signing in is locked, if it is, and whether it became so by this very try."""
-    ends, newly = [], False
-    with connection.cursor() as cursor:
-        for kind, subject in subjects.items():
-            cursor.execute(
-                "SELECT locked_until, newly_locked FROM accounts_sign_in_try(%s, %s, %s, %s)",
-                [subject, MOST_TRIES[kind], now, WINDOW_SECONDS],
-            )
-            locked_until, newly_locked = cursor.fetchone()
-            newly = newly or newly_locked
-            if locked_until is not None:
-                ends.append(locked_until)
-    return max(ends, default=None), newly
+    tried = [
+        try_count(subject=subject, most=MOST_TRIES[kind], window_seconds=WINDOW_SECONDS, now=now)
+        for kind, subject in subjects.items()
+    ]
+    ends = [locked_until for locked_until, _ in tried if locked_until is not None]
+    return max(ends, default=None), any(newly for _, newly in tried)
 
 
 def _user(function: str, argument: str | int, *, only_live: bool = False) -> User | None:

@@ -20,8 +20,8 @@ from exchange.envelopes import ENVELOPES
 from exchange.envelopes.hmac_envelope import EnvelopeBroken
 from exchange.kinds import LOCATE, OVERDUE, RESOLVE, SEND, WATCH
 from exchange.masking import masked_text, personal_values
-from exchange.messages import Reply, untrusted
-from exchange.selectors.interfaces import interface_of
+from exchange.messages import Facts, Reply, untrusted
+from exchange.selectors.interfaces import Interface, interface_of
 from exchange.services.calls import Armed, CallResult
 from exchange.services.conclude import calls_conclude, transaction_unconcluded, transactions_overdue
 from exchange.services.coverage import Located, coverage_ask, coverage_conclude
@@ -199,6 +199,24 @@ def _after(job: ClaimedJob, state: str, deadline: datetime, outcome: Outcome | N
     return Done(job)
 
 
+def answer_fault(receipt: Receipt, *, facts: Facts, interface: Interface) -> str:
+    """Why what came back is no signed answer of that interface to this very message; nothing when it is one."""
+    if receipt.status != 200:
+        return f"HTTP status {receipt.status}"
+    try:
+        ENVELOPES[interface.envelope].open(
+            receipt.body,
+            receipt.headers or {},
+            facts=facts,
+            secrets=dict(interface.keys),
+            # Fresh when it came in: how long it then waited for our database does not matter.
+            now=facts.sent_at + timedelta(milliseconds=receipt.elapsed_ms),
+        )
+    except EnvelopeBroken as broken:
+        return str(broken)
+    return ""
+
+
 def _read_safely(outcome: Outcome) -> Reply:
     try:
         return _read(outcome)
@@ -216,20 +234,9 @@ def _read(outcome: Outcome) -> Reply:
         code, _, explanation = receipt.failure.partition(":")
         kind = CallOutcome.UNKNOWN if receipt.sent else CallOutcome.NOT_SENT
         return Reply(kind, reason_code=code, explanation=explanation)
-    if receipt.status != 200:
-        return untrusted(f"HTTP status {receipt.status}")
     interface = interface_of(armed.interface_id)
-    try:
-        ENVELOPES[interface.envelope].open(
-            receipt.body,
-            receipt.headers or {},
-            facts=armed.facts,
-            secrets=dict(interface.keys),
-            # Fresh when it came in: how long it then waited for our database does not matter.
-            now=armed.facts.sent_at + timedelta(milliseconds=receipt.elapsed_ms),
-        )
-    except EnvelopeBroken as broken:
-        return untrusted(str(broken))
+    if fault := answer_fault(receipt, facts=armed.facts, interface=interface):
+        return untrusted(fault)
     reply = DIALECTS[interface.dialect].read(
         armed.kind, armed.wish, msgid=armed.facts.message_id, body=receipt.body, original=armed.original
     )

@@ -9,6 +9,9 @@ from django.db.models import Count, Min, QuerySet
 
 from journal.models import Job, Lane
 
+# Code of the lane, and of its worker group, for work that needs no network: every host may do it.
+PLATFORM_GROUP = "platform"
+
 
 @dataclass(frozen=True, slots=True)
 class Liveness:
@@ -37,6 +40,11 @@ def lanes_of_group(*, group_code: str | None) -> QuerySet[Lane]:
     """The lanes that a worker of `group_code` drains; all lanes for None (the sweeper)."""
     lanes = Lane.objects.select_related("group").order_by("pk")
     return lanes if group_code is None else lanes.filter(group__code=group_code)
+
+
+def platform_lane() -> int:
+    """Primary key of the lane for work that needs no network. A migration made it. Raises Lane.DoesNotExist."""
+    return lanes_of_group(group_code=PLATFORM_GROUP).values_list("pk", flat=True)[:1].get()
 
 
 def jobs_parked() -> QuerySet[Job]:

@@ -11,6 +11,7 @@ from typing import Final
 
 from notices.states import Category
 
+# `link` comes with its punctuation: `: https://...`, or a full stop where the patients' site has no address.
 OUTSIDE_NAMES: Final = frozenset({"link", "code"})
 INSIDE_NAMES: Final = frozenset({"claim_no", "answer_by", "until"})
 
@@ -28,12 +29,12 @@ class Wording:
     outside_zh: str
 
 
-NEWS: Final = ("There is news for you. Please sign in: {link}", "您有一条新消息，请登录查看：{link}")
-TURN: Final = ("Something waits for you. Please sign in: {link}", "有一项事务等待您处理，请登录查看：{link}")
-DECIDED: Final = ("A decision is ready for you to read. Please sign in: {link}", "有一项结果可供查看，请登录：{link}")
+NEWS: Final = ("There is news for you. Please sign in{link}", "您有一条新消息，请登录查看{link}")
+TURN: Final = ("Something waits for you. Please sign in{link}", "有一项事务等待您处理，请登录查看{link}")
+DECIDED: Final = ("A decision is ready for you to read. Please sign in{link}", "有一项结果可供查看，请登录{link}")
 ACCESS: Final = (
-    "Who may act for you has changed. If you did not do this, please sign in: {link}",
-    "您的授权人员发生变化。如非本人操作，请登录查看：{link}",
+    "Who may act for you has changed. If you did not do this, please sign in{link}",
+    "您的授权人员发生变化。如非本人操作，请登录查看{link}",
 )
 
 
@@ -172,8 +173,8 @@ WORDINGS: Final[dict[str, Wording]] = {
         Category.ACTION,
         ("Paper originals are needed", "需要寄送纸质原件"),
         (
-            "Please send the paper originals of application {claim_no} by courier and enter the courier's number.",
-            "请快递申请 {claim_no} 的纸质原件，并填写快递单号。",
+            "Please send the paper originals of application {claim_no} by courier.",
+            "请快递寄送申请 {claim_no} 的纸质原件。",
         ),
         TURN,
     ),

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 
 from claims.models import Claim
 from core.clock import database_now
 from core.errors import Problem
 from core.ids import new_trace_id
+from portal.acting import back_of, done_or_refused, problem_told, reader, refused
 from portal.labels import label
 from portal.site import PortalSite
 from prereview.portal.forms import (
@@ -26,7 +26,7 @@ from prereview.portal.forms import (
     ReviewForm,
     WordingForm,
 )
-from prereview.portal.reading import back_of, claim_shown, reader, told
+from prereview.portal.reading import claim_shown, page_of
 from prereview.selectors.runs import run_latest
 from prereview.services.bench import (
     review_appeal,
@@ -70,8 +70,8 @@ def holding(site: PortalSite, request: HttpRequest, claim_id: UUID) -> HttpRespo
         review_take(claim_id=claim_id, user=user, now=database_now())
         return gettext("It is yours for twenty minutes; looking at it again prolongs that.")
 
-    back = back_of(site, request.POST.get("back", ""), row)
-    return done_or_refused(site, request, hold, row=row, back=back, trace_id=new_trace_id())
+    back = back_of(site, request.POST.get("back", ""), page_of(site, row))
+    return done_or_shown(site, request, hold, row=row, back=back, trace_id=new_trace_id())
 
 
 def _composed(site: PortalSite, request: HttpRequest, row: Claim, known: dict[str, Any]) -> HttpResponse:
@@ -95,7 +95,7 @@ def _dialog(site: PortalSite, request: HttpRequest, row: Claim, act: str, form: 
         "act": act,
         "form": form,
         "second": act == "ask" and row.materials_asked > 0,
-        "back": back_of(site, str(form["back"].value() or ""), row),
+        "back": back_of(site, str(form["back"].value() or ""), page_of(site, row)),
     }
     title = f"{label('review_act', act)}: {row.claim_no}"
     return site.show(request, "portals/review/act.html", context, title=title, status=422 if form.errors else 200)
@@ -110,8 +110,8 @@ def _entered(site: PortalSite, request: HttpRequest, row: Claim, act: str, form:
         "now": database_now(),
         "trace_id": trace_id,
     }
-    back = back_of(site, form.cleaned_data["back"], row)
-    return done_or_refused(site, request, lambda: _done(act, form, asked), row=row, back=back, trace_id=trace_id)
+    back = back_of(site, form.cleaned_data["back"], page_of(site, row))
+    return done_or_shown(site, request, lambda: _done(act, form, asked), row=row, back=back, trace_id=trace_id)
 
 
 def _done(act: str, form: ReviewForm, asked: dict[str, Any]) -> str:
@@ -159,16 +159,14 @@ def _asked(form: WordingForm, asked: dict[str, Any]) -> str:
     return gettext("Sent. The clock stands still until the patient answers.")
 
 
-def done_or_refused(
+def done_or_shown(
     site: PortalSite, request: HttpRequest, do: Callable[[], str], *, row: Claim, back: str, trace_id: str
 ) -> HttpResponse:
-    """Do it and go back with the word that it was done, or say why not, who mends it and under which id."""
-    try:
-        word = do()
-    except Problem as problem:
-        cause, fix = told(problem)
-        context = {"cause": cause, "fix": fix, "trace_id": trace_id, "row": row, "back": back}
-        status = problem.status if problem.status < 500 else 409
-        return site.show(request, "portals/review/refused.html", context, title=gettext("Not done"), status=status)
-    messages.success(request, word)
-    return HttpResponseRedirect(back)
+    """As everywhere; a refusal leads to the claim as it is now."""
+
+    def refuse(problem: Problem) -> HttpResponse:
+        context = {"back": page_of(site, row), "trace_id": trace_id}
+        told = problem_told(problem)
+        return refused(site, request, told, problem.status, context, template="portals/review/refused.html")
+
+    return done_or_refused(site, request, do, back=back, trace_id=trace_id, refuse=refuse)

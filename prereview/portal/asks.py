@@ -10,10 +10,11 @@ from django.utils.translation import gettext
 from accounts.states import Role
 from core.clock import database_now
 from core.ids import new_trace_id
+from portal.acting import back_of, in_chinese, reader
 from portal.labels import label
 from portal.site import PortalSite
-from prereview.portal.acting import done_or_refused
-from prereview.portal.reading import back_of, chinese, claim_shown, reader
+from prereview.portal.acting import done_or_shown
+from prereview.portal.reading import claim_shown, page_of
 from prereview.selectors.desk import ask_waiting, asks_waiting
 from prereview.services.bench import ask_let_out, ask_refuse
 
@@ -41,8 +42,8 @@ def ask(site: PortalSite, request: HttpRequest, ask_id: UUID) -> HttpResponse:
             ask_let_out(ask_id=ask_id, user=user, now=now, trace_id=trace_id)
             return gettext("Sent. The clock stands still until the patient answers.")
 
-        back = back_of(site, request.POST.get("back", ""), row)
-        return done_or_refused(site, request, decide, row=row, back=back, trace_id=trace_id)
+        back = back_of(site, request.POST.get("back", ""), page_of(site, row))
+        return done_or_shown(site, request, decide, row=row, back=back, trace_id=trace_id)
     own = found.proposed_by == user.username
     context = {
         "ask": found,
@@ -50,9 +51,9 @@ def ask(site: PortalSite, request: HttpRequest, ask_id: UUID) -> HttpResponse:
         "own": own,
         "may": user.has_role(Role.REVIEW_SUPERVISOR) and not own,
         "items": [
-            (label("document", item["kind"]), item["reason_zh" if chinese() else "reason"]) for item in found.items
+            (label("document", item["kind"]), item["reason_zh" if in_chinese() else "reason"]) for item in found.items
         ],
-        "back": back_of(site, request.GET.get("back", ""), row),
+        "back": back_of(site, request.GET.get("back", ""), page_of(site, row)),
         "now": database_now(),
     }
     return site.show(request, "portals/review/ask.html", context, title=gettext("Second request"))

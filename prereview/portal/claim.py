@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -22,27 +21,17 @@ from claims.services.documents import page_read
 from claims.states import Audience
 from core.clock import database_now
 from core.errors import Problem
-from portal.labels import Text, label
+from portal.acting import Button, back_of, in_chinese, reader
+from portal.labels import label
 from portal.site import PortalSite
 from prereview.portal.queue import holder_of
-from prereview.portal.reading import back_of, chinese, claim_shown, finding_words, reader
+from prereview.portal.reading import claim_shown, finding_words
 from prereview.selectors.desk import ask_of, looks_of
 from prereview.selectors.moves import moves_of
 from prereview.selectors.runs import run_latest
 from registry.selectors.persons import person_facts
 
 LENS = Audience.PREREVIEW
-
-
-@dataclass(frozen=True, slots=True)
-class Button:
-    """An act that opens its dialog; with `why_not` it is off and says why."""
-
-    act: str
-    title: Text
-    link: str
-    why_not: Text
-    main: bool
 
 
 def claim(site: PortalSite, request: HttpRequest, claim_id: UUID) -> HttpResponse:
@@ -61,7 +50,7 @@ def claim(site: PortalSite, request: HttpRequest, claim_id: UUID) -> HttpRespons
         "holder": holder,
         "mine": holder is not None and holder.holder == user.username,
         "step": step,
-        "step_words": step.what_zh if chinese() else step.what,
+        "step_words": step.what_zh if in_chinese() else step.what,
         "documents": documents_visible(claim=row, role=LENS).filter(replaced_by__isnull=True),
         "buttons": buttons_of(site, row, user, now, back=request.get_full_path()),
         "person": _person(row, holder is not None and holder.holder == user.username),
@@ -71,12 +60,12 @@ def claim(site: PortalSite, request: HttpRequest, claim_id: UUID) -> HttpRespons
         "lines": row.lines.order_by("line_no"),
         "decisions": decisions_of(claim=row),
         "requests": materials_requests_of(claim=row),
-        "timeline": [(one, one.text_zh if chinese() else one.text) for one in timeline_of(claim=row, audience=LENS)],
+        "timeline": [(one, one.text_zh if in_chinese() else one.text) for one in timeline_of(claim=row, audience=LENS)],
         "clocks": clocks_of(claim=row, now=now),
         "ask": ask_of(claim_id=claim_id),
         "looks": looks_of(claim_id=claim_id),
-        "chinese": chinese(),
-        "back": back_of(site, request.GET.get("back", ""), None),
+        "chinese": in_chinese(),
+        "back": back_of(site, request.GET.get("back", ""), site.address("index")),
     }
     return site.show(request, "portals/review/claim.html", context, title=row.claim_no)
 

@@ -11,11 +11,11 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from claims.models import Claim
+from portal.acting import in_chinese
 from portal.forms import AmountField
 from portal.labels import LABELS, label
 from prereview.composer import PAPERS, WHY, items_of, message_of
 from prereview.models import RuleRun
-from prereview.portal.reading import chinese
 from registry.selectors.products import product_day
 from registry.selectors.terms import terms_read
 
@@ -60,7 +60,7 @@ class ClauseForm(ReviewForm):
 
     def build(self) -> None:
         self.clauses = clauses_of(self.row, self.run)
-        choices = [(str(at), one[chinese()]) for at, one in enumerate(self.clauses)]
+        choices = [(str(at), one[in_chinese()]) for at, one in enumerate(self.clauses)]
         if self.clause_needed:
             self.together = (*self.together, "clause")
         else:
@@ -154,7 +154,7 @@ class AskForm(ReviewForm):
     def build(self) -> None:
         found = self._found()
         self.together = tuple(f"kind_{kind}" for kind in PAPERS)
-        why = [("", "–"), *((code, words[chinese()]) for code, words in WHY.items())]
+        why = [("", "–"), *((code, words[in_chinese()]) for code, words in WHY.items())]
         for kind in PAPERS:
             self.fields[f"kind_{kind}"] = forms.ChoiceField(
                 label=str(label("document", kind)), choices=why, required=False, initial=found.get(kind, "")

@@ -14,11 +14,12 @@ from django.urls import reverse
 from django.utils.translation import gettext
 
 from claims.models import Claim, ClaimLease
+from claims.selectors.claims import claims_matching
 from claims.selectors.timeline import next_step
 from core.clock import database_now
+from portal.acting import reader
 from portal.labels import label
 from portal.site import PortalSite, term_of
-from prereview.portal.reading import claims_matching, reader
 from prereview.selectors.desk import BUCKETS, bucket, drawn
 from prereview.selectors.runs import runs_latest
 from prereview.services.bench import review_take

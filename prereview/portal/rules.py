@@ -6,9 +6,9 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 
 from core.clock import database_now
+from portal.acting import in_chinese
 from portal.labels import label
 from portal.site import PortalSite
-from prereview.portal.reading import chinese
 from prereview.rules.checks import RULES
 from prereview.rules.standing import CASES
 from prereview.selectors.runs import pack_in_force
@@ -25,7 +25,7 @@ def rules(site: PortalSite, request: HttpRequest) -> HttpResponse:
         products.append(
             {
                 "product": product,
-                "name": product.name_zh if chinese() else product.name,
+                "name": product.name_zh if in_chinese() else product.name,
                 "force": force,
                 "cases": len(force.row.cases) if force.row else len(CASES),
                 "kinds": ", ".join(str(label("claim_kind", kind)) for kind in force.pack.straight_through.kinds),

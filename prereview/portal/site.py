@@ -11,13 +11,14 @@ from django.utils.translation import gettext_lazy as _
 from unfold.dataclasses import SearchResult
 
 from accounts.states import OrganisationKind, Role
+from claims.selectors.claims import claims_matching
+from portal.acting import reader
 from portal.labels import label
 from portal.site import SEARCH_RESULTS, WRITING, MenuItem, PortalSite
 from prereview.portal.acting import act, holding
 from prereview.portal.asks import ask, asks
 from prereview.portal.claim import claim, page_image
 from prereview.portal.queue import queue, take_next
-from prereview.portal.reading import claims_matching, reader
 from prereview.portal.rules import rules
 
 

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from django.db.models import F, QuerySet
 
-from claims.selectors.alike import claim_of, claims_of_stage, prereview_decision
+from claims.selectors.alike import claims_of_stage, prereview_decision
+from claims.selectors.claims import claim_by_id
 from claims.states import ClaimState, Stage
 from prereview.models import AskWaiting, SecondLook
 
@@ -26,7 +27,7 @@ DECIDED = (S.PREREVIEW_PASSED, S.IN_CONFIRMATION, S.CONFIRMED, S.PARTLY_CONFIRME
 
 def claim_before_us(*, claim_id: UUID) -> Claim | None:
     """A filed claim that is the pre-review's."""
-    claim = claim_of(claim_id=claim_id)
+    claim = claim_by_id(claim_id=claim_id)
     return claim if claim is not None and claim.stage == Stage.PREREVIEW and claim.terms_id is not None else None
 
 
@@ -62,7 +63,7 @@ def drawn() -> QuerySet[Claim]:
 
 def decision_drawn(*, claim_id: UUID) -> Decision | None:
     """The pre-review's last decision on a claim that was drawn."""
-    claim = claim_of(claim_id=claim_id)
+    claim = claim_by_id(claim_id=claim_id)
     return prereview_decision(claim=claim) if claim is not None and claim.re_review else None
 
 

@@ -41,10 +41,6 @@ def run_latest(*, claim_id: UUID) -> RuleRun | None:
     return RuleRun.objects.prefetch_related("results").filter(claim_id=claim_id).order_by("-at", "-pk").first()
 
 
-def runs_of(*, claim_id: UUID) -> QuerySet[RuleRun]:
-    return RuleRun.objects.prefetch_related("results").filter(claim_id=claim_id).order_by("-at", "-pk")
-
-
 def runs_latest(*, claim_ids: Sequence[UUID]) -> dict[UUID, RuleRun]:
     """The last run of each of these claims, with its results."""
     rows = RuleRun.objects.prefetch_related("results").filter(claim_id__in=claim_ids)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from claims.selectors.alike import claim_of
+from claims.selectors.claims import claim_by_id
 from claims.services.review import DecisionDraft, claim_grade, prereview_begin, prereview_pass
 from claims.states import ClaimState, DecisionWord
 from core.errors import NotFound
@@ -34,7 +34,7 @@ def claim_take(*, claim_id: UUID, now: datetime, trace_id: str) -> RuleRun | Non
     A claim that just arrived is begun; one that came back is graded anew. Where the pack allows it and every rule
     passes, it is recommended at once. Nothing is ever refused here. Raises NotFound.
     """
-    claim = claim_of(claim_id=claim_id)
+    claim = claim_by_id(claim_id=claim_id)
     if claim is None:
         raise NotFound(noun="claim", noun_zh="理赔申请", key=claim_id)
     if claim.state not in (*BEGINNING, ClaimState.IN_PREREVIEW):

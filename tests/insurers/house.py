@@ -19,7 +19,6 @@ from accounts.models import User
 from claims.models import Claim
 from claims.services.documents import document_add
 from claims.services.drafts import ClaimDraft, LineDraft, claim_draft, claim_submit
-from claims.services.jobs import platform_lane
 from claims.services.review import DecisionDraft, prereview_begin, prereview_pass
 from claims.states import DecisionWord
 from core.clock import database_now
@@ -34,6 +33,7 @@ from insurers.states import ConditionKind, Module
 from journal import drain
 from journal.handlers import Outcome, Work, handlers
 from journal.models import Lane
+from journal.selectors import platform_lane
 from journal.services import lane_define, worker_group_define
 from registry.models import Person, Policy, Product
 from registry.states import DocumentKind
@@ -102,7 +102,6 @@ class Desk:
 
 def make_desk(cast: Cast, *, policy_no: str = "P-000001", **terms_changes: Any) -> Desk:
     """The insurer's desk with the platform's lane; terms ask for no papers unless told so."""
-    platform_lane()
     for code in (DRUG, OTHER_DRUG):
         drug_of(code)
     product = product_of(cast.insurer)

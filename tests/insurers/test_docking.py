@@ -26,6 +26,7 @@ from core.crypto import ring
 from deploy.local.ports import reserve_any
 from exchange.selectors.interfaces import interfaces_forget
 from insurers.models import ClaimPush, InboundMessage, PushMessage
+from insurers.services.inbound import callback_key_retire
 from insurers.services.onboarding import module_set, onboarding_suspend
 from insurers.states import Module
 from journal.models import Job
@@ -302,6 +303,13 @@ def test_what_the_door_answers_and_what_becomes_of_each_message(desk: Desk, door
     assert dict(InboundMessage.objects.values_list("message_id", "outcome_code"))["M-4"] == "claim_decided"
     assert fresh(claim).decisions.filter(stage="CONFIRMATION").count() == 1
     assert tell(sandbox, "x" * 300_000, "M-8") == (413, "message_too_large")
+
+
+def test_a_retired_key_proves_nothing_any_more(desk: Desk, door: str, sandbox: LiveSandbox) -> None:
+    good = decision(desk.claim())
+    callback_key_retire(organisation_id=desk.cast.insurer.pk, key_id="k1", now=database_now())
+    assert tell(sandbox, good, "M-retired") == (401, "not_proven")
+    assert not Job.objects.filter(kind="insurers.decision_work").exists()
 
 
 def test_a_decision_for_a_withdrawn_claim_decides_nothing(desk: Desk, door: str, sandbox: LiveSandbox) -> None:

@@ -63,6 +63,7 @@ DOMAIN = {
     },
     "portal": {
         "README",
+        "acting",
         "advice",
         "claim_labels",
         "forms",

@@ -124,6 +124,17 @@ def test_an_sms_leaves_once_and_says_nothing_but_that_there_is_news(reader: Pers
     assert (fresh(delivery).state, fresh(delivery).provider_no) == ("SENT", str(delivery.pk))
 
 
+@pytest.mark.parametrize(("url", "ends"), [("", "sign in."), ("https://claims.test", "sign in: https://claims.test")])
+def test_a_message_leads_to_the_patients_site_where_it_has_an_address(
+    reader: Person, outbox: Path, settings: Settings, url: str, ends: str
+) -> None:
+    settings.PUBLIC_URL = url
+    told(reader)
+    assert work_off() == 1
+    (path,) = (outbox / "sms").iterdir()
+    assert json.loads(path.read_text())["text"].endswith(ends)
+
+
 def test_mail_leaves_with_the_same_few_words(reader: Person, outbox: Path) -> None:
     preference_set(
         person_id=reader.pk,

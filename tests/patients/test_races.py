@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from claims.services.jobs import platform_lane
 from patients.models import HelperGrant, PatientAccount
 from patients.services.helpers import HelpersFull, helper_invite
 from patients.services.sign_in import CodeWrong, code_request, code_sign_in
@@ -18,7 +17,6 @@ PHONE = "13900009999"
 @pytest.fixture(autouse=True)
 def lane(transactional_db: None) -> None:
     """The migration's lane, which other tests that commit have cleared away."""
-    platform_lane()
 
 
 def test_one_code_entered_twice_at_once_signs_in_once() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
-from uuid import UUID
 
 from django.db.models import QuerySet
 
@@ -37,12 +36,6 @@ class Supply:
 
     service_on: date
     days: int
-
-
-def claim_of(*, claim_id: UUID) -> Claim | None:
-    """The claim with what a review reads beside it, if this database transaction sees it."""
-    related = ("product", "policy", "drug", "terms", "prescription", "authorisation", "organisation")
-    return Claim.objects.select_related(*related).filter(pk=claim_id).first()
 
 
 def materials_of(*, claim: Claim) -> QuerySet[Document]:

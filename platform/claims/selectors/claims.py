@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 
 from accounts.selectors import Seen, organisations_seen_by
 from claims.models import Claim, Decision, MaterialsRequest
-from claims.states import ClaimState, PartyRole
+from claims.states import PartyRole
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -50,19 +50,8 @@ def claim_by_no(*, claim_no: str) -> Claim | None:
 
 
 def claim_by_id(*, claim_id: UUID) -> Claim | None:
-    """The claim, if this database transaction sees it."""
-    return Claim.objects.select_related(*SHOWN).filter(pk=claim_id).first()
-
-
-def claims_in(*, states: Iterable[ClaimState]) -> QuerySet[Claim]:
-    """Claims in these states that this transaction sees: urgent ones first, then those that wait the longest."""
-    return Claim.objects.select_related(*SHOWN).filter(state__in=list(states)).order_by("-urgent", "submitted_at", "id")
-
-
-def claims_like(*, claim: Claim) -> QuerySet[Claim]:
-    """Other claims of the same policy and drug that were filed and not withdrawn: what a duplicate is sought among."""
-    others = Claim.objects.filter(policy_id=claim.policy_id, drug_id=claim.drug_id).exclude(pk=claim.pk)
-    return others.exclude(state__in=(ClaimState.DRAFT, ClaimState.WITHDRAWN)).order_by("-submitted_at")
+    """The claim with all that it stands on, if this database transaction sees it."""
+    return Claim.objects.select_related(*SHOWN, "prescription", "authorisation").filter(pk=claim_id).first()
 
 
 def decisions_of(*, claim: Claim) -> list[Decision]:
@@ -80,3 +69,9 @@ def _filed_and_seen(seen: Seen) -> QuerySet[Claim]:
     if isinstance(seen, str):
         return filed
     return filed.filter(Q(parties__organisation_id__in=seen, parties__until__isnull=True)).distinct()
+
+
+def claims_matching(*, user: User, term: str) -> QuerySet[Claim]:
+    """Those that the user sees whose number, policy number or trace id is `term`, the latest filed first."""
+    found = Q(claim_no__iexact=term) | Q(policy__policy_no=term) | Q(trace_id=term)
+    return claims_visible_to(user=user).filter(found).order_by("-submitted_at")

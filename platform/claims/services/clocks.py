@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from claims.models import Claim, ClaimClock
 from claims.states import ClockKind
+from registry.selectors.products import product_day
 
 # The patient's own deadlines run on while it is his turn.
 PAUSING = (ClockKind.DECIDE, ClockKind.PAY)
@@ -18,14 +19,10 @@ def day_end(*, claim: Claim, day: date) -> datetime:
     return datetime.combine(day + timedelta(days=1), time(), tzinfo=ZoneInfo(claim.product.time_zone))
 
 
-def product_today(*, claim: Claim, now: datetime) -> date:
-    return now.astimezone(ZoneInfo(claim.product.time_zone)).date()
-
-
 def clock_start(*, claim: Claim, kind: ClockKind, days: int, now: datetime) -> ClaimClock:
     """Due at the end of the `days`-th day after today. Started again in one episode, it counts anew."""
     return clock_start_until(
-        claim=claim, kind=kind, day=product_today(claim=claim, now=now) + timedelta(days=days), now=now
+        claim=claim, kind=kind, day=product_day(product=claim.product, now=now) + timedelta(days=days), now=now
     )
 
 
@@ -44,7 +41,7 @@ def clock_start_until(*, claim: Claim, kind: ClockKind, day: date, now: datetime
 def clock_extend(*, claim: Claim, kind: ClockKind, days: int) -> None:
     """The clock has `days` from its start instead, and keeps its pauses; it is never made shorter."""
     for clock in _running(claim, (kind,)):
-        start = product_today(claim=claim, now=clock.started_at)
+        start = product_day(product=claim.product, now=clock.started_at)
         due = day_end(claim=claim, day=start + timedelta(days=days)) + timedelta(seconds=clock.paused_seconds)
         clock.due_at = max(clock.due_at, due)
         clock.save(update_fields=["due_at"])

@@ -14,12 +14,13 @@ from django.db import transaction
 
 from claims.models import Claim, Document, DocumentPage
 from claims.papers import Paper, paper_read
-from claims.services.clocks import product_today
 from claims.services.desk import ClaimStateRefuses, claim_lock, event_write
 from claims.states import Audience, ClaimState
-from core.crypto import PLATFORM, seal, unseal
+from core.crypto import unseal
 from core.errors import Conflict, NotFound, Problem
 from core.ids import uuid7
+from registry.selectors.products import product_day
+from registry.services.persons import person_seal
 from registry.states import DocumentKind
 
 DOCUMENTS: Final = 60
@@ -182,7 +183,7 @@ def file_name_clean(name: str, *, kind: str, media_type: str) -> str:
 def _check(claim: Claim, issued_on: date | None, now: datetime) -> None:
     if claim.state in NO_MORE:
         raise ClaimStateRefuses(claim_no=claim.claim_no, state=claim.state, act="document.add")
-    if issued_on is not None and issued_on > product_today(claim=claim, now=now):
+    if issued_on is not None and issued_on > product_day(product=claim.product, now=now):
         raise DocumentDateInvalid(issued_on=issued_on)
     if claim.documents.filter(withdrawn_at__isnull=True).count() >= DOCUMENTS:
         raise DocumentsFull(most=DOCUMENTS)
@@ -232,13 +233,7 @@ def _save(
     storage: Storage, document: Document, part: str, content: bytes, person_id: UUID, now: datetime, names: list[str]
 ) -> str:
     suffix = "" if part == "file" else f":{part}"
-    sealed = seal(
-        content,
-        scope=f"person:{person_id}",
-        organisation_id=PLATFORM,
-        context=f"document:{document.pk}{suffix}",
-        now=now,
-    )
+    sealed = person_seal(content, person_id=person_id, context=f"document:{document.pk}{suffix}", now=now)
     name = storage.save(f"{document.pk.hex[:4]}/{document.pk}.{part}.sealed", ContentFile(sealed))
     names.append(name)
     return name

@@ -7,10 +7,9 @@ from typing import Final
 from uuid import UUID
 
 from claims.models import Claim, ClaimEvent
-from journal.selectors import lanes_of_group
-from journal.services import JobDraft, jobs_ensure, lane_define, worker_group_define
+from journal.selectors import platform_lane
+from journal.services import JobDraft, jobs_ensure
 
-PLATFORM: Final = "platform"  # Code of the lane and of the worker group for work that needs no network.
 TAKE: Final = "prereview.take"
 PUSH: Final = "insurers.claim_push"
 TELL: Final = "notices.tell"
@@ -24,12 +23,6 @@ TOLD: Final = frozenset(
         *("appeal.filed", "appeal.upheld", "appeal.won", "paper.due"),
     }
 )
-
-
-def platform_lane() -> int:
-    """Primary key of the lane for local work. The migration makes it; a database that was emptied gets it here."""
-    lane = lanes_of_group(group_code=PLATFORM).first()
-    return lane.pk if lane is not None else lane_define(code=PLATFORM, group=worker_group_define(code=PLATFORM)).pk
 
 
 def job_for(*, kind: str, claim: Claim, now: datetime, subject_id: UUID | None = None) -> JobDraft:

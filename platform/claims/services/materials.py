@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import transaction
 
 from claims.models import Claim, ClaimClock, MaterialsRequest
-from claims.services.clocks import clock_start_until, clocks_pause, clocks_resume, clocks_stop, product_today
+from claims.services.clocks import clock_start_until, clocks_pause, clocks_resume, clocks_stop
 from claims.services.desk import (
     ClaimStateRefuses,
     claim_lock,
@@ -23,6 +23,7 @@ from claims.services.desk import (
 from claims.states import ClaimState, ClockKind, Stage
 from core.errors import Conflict, Problem
 from core.ids import uuid7
+from registry.selectors.products import product_day
 from registry.states import DocumentKind
 
 ITEMS = 12  # More than the checklist has kinds is no request but a new claim.
@@ -205,7 +206,7 @@ def _check(
         raise MaterialsRequestInvalid(
             explanation="The message to the patient is empty.", explanation_zh="致申请人的说明为空。"
         )
-    if answer_by < product_today(claim=claim, now=now):
+    if answer_by < product_day(product=claim.product, now=now):
         raise MaterialsRequestInvalid(
             explanation="The last day to answer has passed.", explanation_zh="答复截止日已过。"
         )

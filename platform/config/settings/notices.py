@@ -1,4 +1,4 @@
-"""Messages that leave the platform: providers, sender's name, and where a reader is sent to."""
+"""Messages that leave the platform: providers and sender's name. Where a reader is sent to is PUBLIC_URL."""
 
 from config.settings import environment
 from config.settings.apps import ROOT
@@ -14,5 +14,3 @@ EMAIL_HOST = environment.text("MEDISETTLE_MAIL_HOST", "localhost")
 EMAIL_TIMEOUT = 10
 EMAIL_DOMAIN = environment.text("MEDISETTLE_MAIL_DOMAIN", "medisettle.example")
 DEFAULT_FROM_EMAIL = f"MediSettle <no-reply@{EMAIL_DOMAIN}>"
-# The address in a message: the patient's site, or a placeholder while it is not set.
-PATIENT_LINK = environment.address("MEDISETTLE_PUBLIC_URL") or "https://medisettle.example"

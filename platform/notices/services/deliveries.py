@@ -14,7 +14,7 @@ from django.conf import settings
 from core.bulk import rows_insert
 from core.crypto import PLATFORM, seal, unseal
 from core.ids import uuid7
-from journal.selectors import lanes_of_group
+from journal.selectors import platform_lane
 from journal.services import JobDraft, jobs_add
 from notices.models import Delivery, Preference
 from notices.quiet import loud_from
@@ -25,14 +25,9 @@ from notices.wordings import SIGN_IN_CODE, WORDINGS
 from registry.selectors.persons import PersonErased, person_by_id, person_facts
 
 SEND: Final = "notices.send"
-LANE_GROUP: Final = "platform"
 SCOPE: Final = "notices:outbox"  # The data key of messages without a notice.
 TRIES: Final = 3
 AGAIN_SECONDS: Final = 60
-
-
-class NoLane(Exception):
-    """Worker group `platform` has no lane: the migration of claims makes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +47,20 @@ def deliveries_queue(
         delivery.not_before = now if preference is None else _loud(preference, now)
     rows_insert(deliveries)
     queued = [one for one in deliveries if one.state == DeliveryState.QUEUED]
-    lane = lanes_of_group(group_code=LANE_GROUP).first() if queued else None
-    if queued and lane is None:
-        raise NoLane
+    if not queued:
+        return
+    lane_id = platform_lane()
     jobs_add(
         drafts=[
             JobDraft(
                 kind=SEND,
-                lane_id=lane.pk,
+                lane_id=lane_id,
                 organisation_id=PLATFORM,
                 subject_id=delivery.pk,
                 run_at=delivery.not_before,
                 trace_id=trace_id,
             )
             for delivery in queued
-            if lane is not None
         ],
         now=now,
     )
@@ -163,13 +157,15 @@ def _message(delivery: Delivery) -> Message | None:
     preference = preference_of(person_id=notice.person_id)
     to = _address(notice.person_id, Channel(delivery.channel), preference)
     wording = WORDINGS[notice.kind]
-    text = wording.outside if preference.language == "en" else wording.outside_zh
+    english, url = preference.language == "en", settings.PUBLIC_URL
+    text = wording.outside if english else wording.outside_zh
+    link = (f": {url}" if url else ".") if english else (f"：{url}" if url else "。")
     return (
         Message(
             channel=Channel(delivery.channel),
             to=to,
             subject="MediSettle",
-            text=text.format(link=settings.PATIENT_LINK),
+            text=text.format(link=link),
             reference=str(delivery.pk),
         )
         if to

@@ -11,13 +11,11 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
-from core.crypto import seal
 from core.errors import Problem
 from notices.models import QUIET_FROM, QUIET_UNTIL, Preference
 from notices.selectors import email_context
 from notices.states import Category
-
-NO_ORGANISATION = -1  # A person's key belongs to no organisation.
+from registry.services.persons import person_seal
 
 
 class PreferenceInvalid(Problem):
@@ -60,15 +58,7 @@ def preference_set(*, person_id: UUID, draft: PreferenceDraft, now: datetime) ->
                 field="email", explanation="not an address", explanation_zh="不是邮箱地址"
             ) from None
     sealed = (
-        seal(
-            email.encode(),
-            scope=f"person:{person_id}",
-            organisation_id=NO_ORGANISATION,
-            context=email_context(person_id),
-            now=now,
-        )
-        if email
-        else None
+        person_seal(email.encode(), person_id=person_id, context=email_context(person_id), now=now) if email else None
     )
     preference, _ = Preference.objects.update_or_create(
         person_id=person_id,

@@ -35,14 +35,6 @@ def policies_of(*, person_id: UUID) -> list[Policy]:
     )
 
 
-def policy_by_no(*, organisation_id: int, policy_no: str) -> Policy | None:
-    return Policy.objects.filter(organisation_id=organisation_id, policy_no=policy_no).first()
-
-
-def members_of(*, policy: Policy) -> list[PolicyMember]:
-    return list(policy.members.select_related("person").order_by("id"))
-
-
 def cover_on(*, policy: Policy, person_id: UUID, on: date | datetime, terms: TermsOfProduct) -> Cover:
     """What the policy is to the person on a day; a moment is taken as its day in the product's time zone.
 

@@ -12,12 +12,6 @@ def prescription_by_id(*, prescription_id: UUID) -> Prescription | None:
     return Prescription.objects.select_related("drug").filter(pk=prescription_id).first()
 
 
-def prescription_by_number(*, source: str, number: str) -> Prescription | None:
-    """The stored paper, if this database transaction sees it; compared in capitals and without blanks."""
-    source, number = ("".join(value.split()).upper() for value in (source, number))
-    return Prescription.objects.filter(source=source, number=number).first()
-
-
 def prescriptions_of(*, person_id: UUID) -> list[Prescription]:
     found = Prescription.objects.select_related("drug").filter(person_id=person_id)
     return list(found.order_by("-issued_on", "-id"))

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from django.db.models import QuerySet
-
 from registry.models import Terms
 from registry.states import TermsState
 from registry.terms import Listed, TermsOfProduct, parse
@@ -61,8 +59,3 @@ def listed_on(*, product_code: str, drug_code: str, on: date, authorised_on: dat
     if authorised_on is None or authorised_on > on or read.running_on_delisting != "continue":
         return None
     return listed_on(product_code=product_code, drug_code=drug_code, on=authorised_on)
-
-
-def terms_of_product(*, product_code: str) -> QuerySet[Terms]:
-    """All versions that the asker may see, the latest first."""
-    return Terms.objects.filter(product_id=product_code).order_by("-number")

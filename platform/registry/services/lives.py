@@ -15,7 +15,7 @@ from core.ids import uuid7
 from registry.models import Guardian, Person
 from registry.selectors.persons import needs_guardian
 from registry.services.authorisations import authorisations_end_of
-from registry.services.persons import PersonInvalid, person_lock
+from registry.services.persons import PersonInvalid, person_lock, person_scope
 
 
 class GuardianRefused(Problem):
@@ -154,7 +154,7 @@ def person_key_destroy(*, person_id: UUID, by: str, now: datetime) -> None:
     if person.erased_at is None:
         raise NotErased(person_id=person_id)
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM core_datakey WHERE scope = %s", [f"person:{person_id}"])
+        cursor.execute("DELETE FROM core_datakey WHERE scope = %s", [person_scope(person_id)])
     transaction.on_commit(ring.forget)
     _told("person.key_destroyed", person_id, by, now)
 

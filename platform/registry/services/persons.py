@@ -13,7 +13,7 @@ from django.db import transaction
 from accounts.services import audit_write
 from accounts.services.audit import NOBODY
 from core.bulk import rows_insert
-from core.crypto import Sealing, blind_indexes, seal_many
+from core.crypto import Sealing, blind_indexes, seal, seal_many
 from core.errors import NotFound, Problem
 from core.ids import uuid7
 from core.row_security import EVERYTHING, seen_by
@@ -197,7 +197,7 @@ def _made(fresh: Mapping[bytes, PersonDraft], now: datetime) -> list[Person]:
 
 
 def _sealing(person_id: UUID, name: str, value: str) -> Sealing:
-    return Sealing(value.encode(), scope=f"person:{person_id}", context=sealed_context(person_id, name))
+    return Sealing(value.encode(), scope=person_scope(person_id), context=sealed_context(person_id, name))
 
 
 def _written(person: Person, *fields: str) -> None:
@@ -217,6 +217,16 @@ def _contact(person: Person, *, phone: str, address: str, now: datetime) -> None
 
 def _sealed(person_id: UUID, name: str, value: str, now: datetime) -> bytes:
     return seal_many([_sealing(person_id, name, value)], organisation_id=NO_ORGANISATION, now=now)[0]
+
+
+def person_scope(person_id: UUID) -> str:
+    """The data key under which everything of this person lies; destroying it erases him."""
+    return f"person:{person_id}"
+
+
+def person_seal(plain: bytes, *, person_id: UUID, context: str, now: datetime) -> bytes:
+    """Encrypt something of the person's under his own key, which belongs to no organisation."""
+    return seal(plain, scope=person_scope(person_id), organisation_id=NO_ORGANISATION, context=context, now=now)
 
 
 def person_check(*, draft: PersonDraft, now: datetime) -> None:
