@@ -11,9 +11,10 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.states import Role
+from claims.services.decisions import DecisionDraft
 from claims.services.desk import ClaimMoved
 from claims.services.materials import materials_request
-from claims.services.review import DecisionDraft, confirmation_decide
+from claims.services.review import confirmation_decide
 from claims.states import ClaimState, DecisionWord, Stage
 from core.errors import Conflict, Forbidden, NotFound
 from core.ids import uuid7

@@ -11,9 +11,10 @@ from uuid import UUID
 from django.db import transaction
 
 from claims.selectors.claims import claim_by_no
+from claims.services.decisions import DecisionDraft
 from claims.services.desk import ClaimHeld
 from claims.services.materials import materials_request
-from claims.services.review import DecisionDraft, confirmation_decide
+from claims.services.review import confirmation_decide
 from claims.states import ClaimState, DecisionWord, Stage
 from core.crypto import unseal
 from core.errors import Problem

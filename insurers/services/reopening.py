@@ -8,8 +8,9 @@ from uuid import UUID
 
 from django.db import transaction
 
+from claims.services.decisions import DecisionDraft
 from claims.services.ends import appeal_decide, claim_reopen
-from claims.services.review import DecisionDraft, claim_investigate, investigation_end
+from claims.services.review import claim_investigate, investigation_end
 from claims.states import DecisionWord, Stage
 from insurers.services.desk import DecisionUnclear, alone_over, authority_over, claim_of
 

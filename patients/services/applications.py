@@ -13,7 +13,7 @@ from claims.selectors.documents import documents_visible
 from claims.services.documents import document_add, document_withdraw
 from claims.services.drafts import ClaimDraft, claim_change, claim_draft, claim_submit
 from claims.services.ends import claim_appeal, claim_withdraw
-from claims.services.review import materials_answered
+from claims.services.materials import materials_answered
 from claims.states import Audience
 from core.errors import NotFound, Problem
 from patients.consent_texts import FOR_FILING, FOR_UPLOAD

@@ -23,3 +23,11 @@ def database_now() -> datetime:
 def local_day(now: datetime) -> date:
     """The calendar day of the platform's hospitals at `now` (settings.TIME_ZONE): what dated rules go by."""
     return timezone.localdate(now, timezone.get_default_timezone())
+
+
+def years_before(day: date, years: int) -> date:
+    """The same day so many years earlier; of 29 February the 28th where that year has none."""
+    try:
+        return day.replace(year=day.year - years)
+    except ValueError:
+        return day.replace(year=day.year - years, day=28)

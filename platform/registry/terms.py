@@ -39,6 +39,10 @@ class Listed:
     clause: str
     clause_zh: str
 
+    def indicated(self, icd10: str) -> bool:
+        """Whether the list names this diagnosis for the drug."""
+        return any(icd10.upper().startswith(begin.upper()) for begin in self.indications)
+
 
 @dataclass(frozen=True, slots=True)
 class Material:
@@ -105,7 +109,7 @@ class TermsOfProduct:
 
     def indicated(self, *, drug: str, icd10: str) -> bool:
         one = self.listed(drug)
-        return one is not None and any(icd10.upper().startswith(begin.upper()) for begin in one.indications)
+        return one is not None and one.indicated(icd10)
 
 
 def parse(body: Mapping[str, Any]) -> TermsOfProduct:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
+from core.clock import years_before
 from prereview.rules.facts import Facts
 
 LOW, MEDIUM, HIGH = "LOW", "MEDIUM", "HIGH"
@@ -75,13 +76,6 @@ def diagnosis_window(facts: Facts, _: Mapping[str, Any]) -> Finding:
     if facts.diagnosed_on < years_before(facts.service_on, years):
         return Finding(False, "diagnosed_too_long_ago", values)
     return Finding(True, "diagnosed_in_window", values)
-
-
-def years_before(day: date, years: int) -> date:
-    try:
-        return day.replace(year=day.year - years)
-    except ValueError:
-        return day.replace(year=day.year - years, day=28)
 
 
 def diagnosis_under_cover(facts: Facts, _: Mapping[str, Any]) -> Finding:

@@ -11,16 +11,11 @@ from django.db import transaction
 
 from accounts.services import audit_write
 from accounts.states import OrganisationKind, Role
+from claims.services.decisions import DecisionDraft
 from claims.services.ends import appeal_decide
 from claims.services.leases import lease_give_back, lease_take
 from claims.services.materials import materials_request
-from claims.services.review import (
-    DecisionDraft,
-    claim_investigate,
-    investigation_end,
-    prereview_decline,
-    prereview_pass,
-)
+from claims.services.review import claim_investigate, investigation_end, prereview_decline, prereview_pass
 from claims.states import DecisionWord, Stage
 from core.errors import Forbidden, NotFound, Problem
 from core.ids import uuid7

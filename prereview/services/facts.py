@@ -51,7 +51,7 @@ def facts_of(*, claim: Claim) -> Facts:
         covered_since=_covered_since(claim, cover),
         pre_existing=cover.member is not None and cover.member.pre_existing,
         listed=listed is not None,
-        indicated=_indicated(listed, claim.icd10),
+        indicated=listed is not None and listed.indicated(claim.icd10),
         clause=listed.clause if listed else "",
         clause_zh=listed.clause_zh if listed else "",
         diagnosis_window_years=terms.diagnosis_window_years,
@@ -65,10 +65,6 @@ def facts_of(*, claim: Claim) -> Facts:
         **_prescription(claim.prescription, claim, on),
         **_authorisation(claim, on),
     )
-
-
-def _indicated(listed: Listed | None, icd10: str) -> bool:
-    return listed is not None and any(icd10.upper().startswith(begin.upper()) for begin in listed.indications)
 
 
 def _needed(claim: Claim, terms: TermsOfProduct) -> tuple[Needed, ...]:

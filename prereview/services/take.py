@@ -10,7 +10,8 @@ from uuid import UUID
 from django.db import transaction
 
 from claims.selectors.claims import claim_by_id
-from claims.services.review import DecisionDraft, claim_grade, prereview_begin, prereview_pass
+from claims.services.decisions import DecisionDraft
+from claims.services.review import claim_grade, prereview_begin, prereview_pass
 from claims.states import ClaimState, DecisionWord
 from core.errors import NotFound
 from core.ids import uuid7

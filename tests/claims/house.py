@@ -7,14 +7,14 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from claims.models import Claim, Document, MaterialsRequest
+from claims.services.decisions import DecisionDraft
 from claims.services.documents import document_add
 from claims.services.drafts import ClaimDraft, LineDraft, claim_draft, claim_submit
 from claims.services.ends import appeal_decide, claim_appeal, claim_close, claim_reopen, claim_withdraw
+from claims.services.materials import materials_request
 from claims.services.review import (
-    DecisionDraft,
     claim_investigate,
     confirmation_decide,
-    materials_request,
     prereview_begin,
     prereview_decline,
     prereview_pass,

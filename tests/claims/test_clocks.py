@@ -11,8 +11,7 @@ from claims.selectors.impact import ClaimsImpact, claims_impact
 from claims.selectors.timeline import clocks_late, clocks_of, event_by_subject, next_step, timeline_of
 from claims.services.ends import AppealOver, claims_close_due
 from claims.services.jobs import event_subject
-from claims.services.materials import materials_overdue_return
-from claims.services.review import materials_answered
+from claims.services.materials import materials_answered, materials_overdue_return
 from claims.states import ClaimState, ClockKind
 from registry.states import DocumentKind
 from tests.claims.house import (

@@ -13,7 +13,8 @@ from claims.models import Claim
 from claims.services.desk import ClaimStateRefuses, ClaimWithdrawn
 from claims.services.drafts import claim_change, claim_submit
 from claims.services.ends import AppealOver
-from claims.services.review import ClaimDecided, investigation_end, materials_answered
+from claims.services.materials import materials_answered
+from claims.services.review import ClaimDecided, investigation_end
 from claims.states import ClaimState
 from core.models import Transition
 from tests.claims.house import (

@@ -10,12 +10,12 @@ import pytest
 from django.db import DatabaseError
 
 from claims.models import Claim, Decision
-from claims.services.decisions import DecisionInvalid, DecisionNumberUsed
+from claims.services.decisions import DecisionDraft, DecisionInvalid, DecisionNumberUsed
 from claims.services.desk import ClaimMoved, ClaimWithdrawn
 from claims.services.ends import AppealByAnother, AppealOver
 from claims.services.jobs import PUSH, TAKE, TELL, event_subject
-from claims.services.materials import MaterialsMissing, MaterialsRequestInvalid, SupervisorNeeded
-from claims.services.review import ClaimDecided, DecisionDraft, confirmation_decide, materials_answered, prereview_pass
+from claims.services.materials import MaterialsMissing, MaterialsRequestInvalid, SupervisorNeeded, materials_answered
+from claims.services.review import ClaimDecided, confirmation_decide, prereview_pass
 from claims.states import ClaimState, DecisionWord, PaperState, Stage
 from core.errors import Problem
 from registry.states import DocumentKind

@@ -17,9 +17,10 @@ from typing import Any
 
 from accounts.models import User
 from claims.models import Claim
+from claims.services.decisions import DecisionDraft
 from claims.services.documents import document_add
 from claims.services.drafts import ClaimDraft, LineDraft, claim_draft, claim_submit
-from claims.services.review import DecisionDraft, prereview_begin, prereview_pass
+from claims.services.review import prereview_begin, prereview_pass
 from claims.states import DecisionWord
 from core.clock import database_now
 from core.row_security import seen_by

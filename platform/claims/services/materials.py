@@ -1,4 +1,4 @@
-"""What is asked of the patient, once, and his answer. Review re-exports both acts."""
+"""What is asked of the patient, once, and his answer."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from claims.models import Claim
 from claims.selectors.place import place_of, service_day
+from core.clock import years_before
 from registry.selectors.policies import cover_on
 from registry.selectors.prescriptions import prescription_fault
 from registry.selectors.products import product_day
@@ -85,7 +86,7 @@ def _dates(claim: Claim, terms: TermsOfProduct, on: date, today: date) -> Iterat
     elif diagnosed > on:
         text = "The diagnosis is dated after the day of service."
         yield Fault("diagnosis_in_future", "diagnosed_on", text, "确诊日期晚于服务日期。")
-    elif diagnosed < _years_before(on, terms.diagnosis_window_years):
+    elif diagnosed < years_before(on, terms.diagnosis_window_years):
         years = terms.diagnosis_window_years
         text = f"The diagnosis is older than {years} years."
         yield Fault("diagnosis_too_old", "diagnosed_on", text, f"确诊日期早于 {years} 年。")
@@ -111,7 +112,7 @@ def _drug(claim: Claim, terms: TermsOfProduct, now: datetime) -> Iterator[Fault]
         yield Fault("not_listed", "drug", text, f"{claim.drug_id} 不在当日药品目录内。")
     elif not claim.icd10:
         yield Fault("diagnosis_missing", "icd10", "The diagnosis code is missing.", "缺少诊断编码。")
-    elif not any(claim.icd10.startswith(begin.upper()) for begin in place.listed.indications):
+    elif not place.listed.indicated(claim.icd10):
         text = "The list does not name this diagnosis for the drug."
         yield Fault("not_indicated", "icd10", text, "该药品目录适应症不包含此诊断。")
 
@@ -172,11 +173,3 @@ def _item(claim: Claim, material: Material, today: date) -> ChecklistItem:
         issued is not None and today - timedelta(days=age) <= issued <= today for issued in dates
     )
     return ChecklistItem(material, there=bool(dates), too_old=bool(dates) and not young)
-
-
-def _years_before(day: date, years: int) -> date:
-    """The same calendar day so many years before; of 29 February, the 28th."""
-    try:
-        return day.replace(year=day.year - years)
-    except ValueError:
-        return day.replace(year=day.year - years, day=28)

@@ -15,8 +15,7 @@ from django.db import transaction
 from claims.models import Claim, Decision
 from claims.services.benefits import claim_benefits_release, claim_benefits_use
 from claims.services.clocks import clock_extend, clock_start, clocks_stop
-from claims.services.decisions import DecisionDraft as DecisionDraft
-from claims.services.decisions import DecisionInvalid, decision_check, decision_known, decision_write
+from claims.services.decisions import DecisionDraft, DecisionInvalid, decision_check, decision_known, decision_write
 from claims.services.desk import (
     REVIEWERS,
     claim_lock,
@@ -29,8 +28,6 @@ from claims.services.desk import (
     write,
 )
 from claims.services.jobs import PUSH, claim_hand_on
-from claims.services.materials import materials_answered as materials_answered
-from claims.services.materials import materials_request as materials_request
 from claims.states import ClaimState, ClockKind, DecisionWord, RiskGrade, Stage
 from core.errors import Conflict
 from core.row_security import seen_by

@@ -11,17 +11,12 @@ from uuid import UUID
 from PIL import Image, ImageDraw
 
 from claims.selectors.claims import claims_of_persons
+from claims.services.decisions import DecisionDraft
 from claims.services.documents import document_add
 from claims.services.drafts import ClaimDraft, LineDraft, claim_draft, claim_submit
 from claims.services.ends import appeal_decide, claim_appeal, claim_close, claim_reopen, claim_withdraw
-from claims.services.review import (
-    DecisionDraft,
-    claim_investigate,
-    confirmation_decide,
-    materials_request,
-    prereview_decline,
-    prereview_pass,
-)
+from claims.services.materials import materials_request
+from claims.services.review import claim_investigate, confirmation_decide, prereview_decline, prereview_pass
 from claims.states import DecisionWord, Stage
 from core.ids import new_trace_id
 from ops.specialty_world import CLAUSES, DRUGS, PRODUCTS, DemoPerson, people
@@ -31,7 +26,7 @@ from registry.selectors.policies import policies_of
 from registry.selectors.products import product_day
 from registry.states import DocumentKind
 
-REVIEWER, SUPERVISOR, CLERK, CHIEF = "reviewer", "supervisor", "clerk", "chief"
+REVIEWER, CLERK, CHIEF = "reviewer", "clerk", "chief"
 KINDS = (
     DocumentKind.ID_CARD,
     DocumentKind.PRESCRIPTION,

@@ -7,7 +7,8 @@ from datetime import date
 
 import pytest
 
-from prereview.rules.checks import RULES, Finding, early_refill, years_before
+from core.clock import years_before
+from prereview.rules.checks import RULES, Finding, early_refill
 from prereview.rules.facts import Alike, Facts, FactsInvalid, Paper, changed
 from prereview.rules.packs import Case, pack_run, risk_of
 from prereview.rules.reasons import REASONS, found_in_words
