@@ -21,6 +21,7 @@ class Side(models.TextChoices):
 class BookKind(models.TextChoices):
     INSURANCE_MEMO = "insurance_memo"
     ADVANCE = "advance"
+    COUNTER_EXPOSURE = "counter_exposure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,29 @@ CHART: dict[str, dict[str, AccountKind]] = {
         "patient_deposits": AccountKind(Side.CREDIT),
         "fees": AccountKind(Side.CREDIT),
     },
-    # Job B, the platform's own money: advances drawn on an insurer's credit line, and the cash they are paid from.
+    # Job B, the platform's own money with one insurer. `exposure` is the credit line: what the insurer owes or may come
+    # to owe, against its memo account; cash is this book's part of the bank account.
     BookKind.ADVANCE: {
-        "advance_unconfirmed": AccountKind(Side.DEBIT, limited=True),
-        "cash": AccountKind(Side.DEBIT, limited=True),
+        "exposure": AccountKind(Side.DEBIT, limited=True),
+        "exposure_memo": AccountKind(Side.CREDIT),
+        "advance_unconfirmed": AccountKind(Side.DEBIT),
         "receivable": AccountKind(Side.DEBIT),
+        "recovery": AccountKind(Side.DEBIT),
+        "loss": AccountKind(Side.DEBIT),
+        "cash": AccountKind(Side.DEBIT, limited=True),
+        "in_transit": AccountKind(Side.DEBIT),
+        "fees_receivable": AccountKind(Side.DEBIT),
         "payable": AccountKind(Side.CREDIT),
+        "suspense": AccountKind(Side.CREDIT),
+        "prefund": AccountKind(Side.CREDIT),
         "funding": AccountKind(Side.CREDIT),
+        "fee_income": AccountKind(Side.CREDIT),
+        "vat_payable": AccountKind(Side.CREDIT),
+    },
+    # A memo book per pharmacy (organisation) and platform: goods handed over on credit that nobody has confirmed yet.
+    BookKind.COUNTER_EXPOSURE: {
+        "exposure": AccountKind(Side.DEBIT, limited=True),
+        "exposure_memo": AccountKind(Side.CREDIT),
     },
 }
 

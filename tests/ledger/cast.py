@@ -76,7 +76,7 @@ def mirror(posting: Posting, now: datetime = NOW, **changes: Any) -> Posting:
 def hold_of(book: BookKey, minor: int, **changes: Any) -> HoldDraft:
     draft = HoldDraft(
         book=book,
-        account="advance_unconfirmed",
+        account="exposure",
         side=Side.DEBIT,
         amount=fen(minor),
         cause_kind="claim",
@@ -90,11 +90,11 @@ def hold_of(book: BookKey, minor: int, **changes: Any) -> HoldDraft:
 
 
 def drawn(book: BookKey, minor: int, **changes: Any) -> PostingDraft:
-    legs: Sequence[LegDraft] = (debit("advance_unconfirmed", fen(minor)), credit("payable", fen(minor)))
+    legs: Sequence[LegDraft] = (debit("exposure", fen(minor)), credit("payable", fen(minor)))
     return settled(book, cause_kind="claim", kind="drawn", legs=legs, **changes)
 
 
-def limit(book: BookKey, minor: int, *, floor_minor: int = 0, account: str = "advance_unconfirmed") -> None:
+def limit(book: BookKey, minor: int, *, floor_minor: int = 0, account: str = "exposure") -> None:
     services.limit_set(
         book=book, account=account, floor=fen(floor_minor), limit=fen(minor), by="operator", reason="contract", now=NOW
     )

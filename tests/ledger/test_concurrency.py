@@ -78,7 +78,7 @@ def until_somebody_waits_for_a_lock() -> None:
 def test_only_one_of_two_holds_gets_the_last_of_a_limit(credit_line: BookKey) -> None:
     results = at_once(2, lambda _: services.holds_place(drafts=[hold_of(credit_line, 60)], now=NOW))
     assert sorted(type(result).__name__ for result in results) == ["LimitExceeded", "list"]
-    assert AccountBalance.objects.get(account__code="advance_unconfirmed").held_up_minor == 60
+    assert AccountBalance.objects.get(account__code="exposure").held_up_minor == 60
 
 
 def test_a_hold_waits_for_the_other_that_is_not_committed(credit_line: BookKey) -> None:

@@ -19,7 +19,7 @@ from tests.roles import as_role, refused, rows
 
 
 def balance() -> AccountBalance:
-    return AccountBalance.objects.get(account__code="advance_unconfirmed")
+    return AccountBalance.objects.get(account__code="exposure")
 
 
 def place(*drafts: services.HoldDraft) -> list[Hold]:
@@ -198,7 +198,7 @@ def test_a_limit_cannot_be_set_below_what_is_drawn_and_held(advances: BookKey) -
     balance_now = account_balance(
         organisation_id=advances.organisation_id,
         insurer_organisation_id=advances.insurer_organisation_id,
-        account="advance_unconfirmed",
+        account="exposure",
         kind=advances.kind,
         organisations="*",
     )

@@ -28,8 +28,10 @@ INSTALLED_APPS = [
     "portal",
     "hospitals",
     "insurers",
+    "pharmacies",
     "patients",
     "prereview",
+    "settlement",
     "ops",
 ]
 MIDDLEWARE = [

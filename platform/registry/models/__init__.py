@@ -6,6 +6,7 @@ from registry.models.drugs import Drug
 from registry.models.persons import Guardian, Person, PersonMerge
 from registry.models.policies import Policy, PolicyImport, PolicyMember
 from registry.models.products import Product, ProductShare, Terms
+from registry.models.shops import Shop, ShopDrug
 
 __all__ = [
     "Authorisation",
@@ -21,5 +22,7 @@ __all__ = [
     "Prescription",
     "Product",
     "ProductShare",
+    "Shop",
+    "ShopDrug",
     "Terms",
 ]

@@ -1,0 +1,1 @@
+"""The only readers for others; they carry the permission."""

@@ -1,0 +1,24 @@
+"""Machines of the money, one file per noun. None derives its state from another's."""
+
+from settlement.states.advances import AdvanceFlow, AdvanceMoveKind, AdvanceState, Bearer, Funder, RefusalClass
+from settlement.states.legs import LegFlow, LegKind, LegState
+from settlement.states.payouts import BatchFlow, BatchState, PaymentFlow, PaymentState
+from settlement.states.recoveries import RecoveryFlow, RecoveryState
+
+__all__ = [
+    "AdvanceFlow",
+    "AdvanceMoveKind",
+    "AdvanceState",
+    "BatchFlow",
+    "BatchState",
+    "Bearer",
+    "Funder",
+    "LegFlow",
+    "LegKind",
+    "LegState",
+    "PaymentFlow",
+    "PaymentState",
+    "RecoveryFlow",
+    "RecoveryState",
+    "RefusalClass",
+]
