@@ -60,11 +60,15 @@ class Claim(ClaimFlow):
     paper_courier_no = models.CharField(max_length=40, blank=True)
     state_before_appeal = models.CharField(max_length=20, blank=True)
     episode = models.PositiveSmallIntegerField(default=1, help_text="Counts up with each reopening.")
+    benefit_round = models.PositiveSmallIntegerField(
+        default=1, help_text="Counts up with each time that its benefits are held anew."
+    )
     materials_asked = models.PositiveSmallIntegerField(default=0, help_text="A second time needs a supervisor.")
     urgent = models.BooleanField(default=False)
     re_review = models.BooleanField(default=False, help_text="Drawn for a second look at random.")
     submitted_at = models.DateTimeField(null=True, blank=True)
     decided_at = models.DateTimeField(null=True, blank=True)
+    handed_over_at = models.DateTimeField(null=True, blank=True, help_text="Goods left the counter.")
     created_at = models.DateTimeField()
 
     class Meta:

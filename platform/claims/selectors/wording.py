@@ -29,6 +29,9 @@ EVENTS = {
     "appeal.won": ("Appeal decided: reviewed anew", "申诉成立：重新审核"),
     "paper.due": ("Paper originals are due", "需邮寄纸质原件"),
     "paper.received": ("Paper originals received", "已收到纸质原件"),
+    "basic.settled": ("Basic insurance has settled its part", "基本医保已结算"),
+    "goods.handed_over": ("Handed over at the pharmacy", "药房已交付"),
+    "goods.came_back": ("Back at the pharmacy", "药品已退回药房"),
     "letter.sent": ("Letter with reasons sent", "已发送说明函"),
 }
 WORDS_OF_STATES = {

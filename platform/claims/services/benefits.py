@@ -20,23 +20,27 @@ from registry.services.benefits import (
 from registry.terms import TermsOfProduct
 
 
-def claim_benefits_hold(*, claim: Claim, by: str, now: datetime, again: bool = False) -> None:
+def claim_benefits_hold(
+    *, claim: Claim, by: str, now: datetime, again: bool = False, most_deductible_minor: int | None = None
+) -> None:
     """Lock what is left, compute the payable anew, hold its part; the amounts stand in the claim, not yet written.
 
-    `again`: looked at anew after an end. What it had is given back first, and it eats no more deductible than before.
+    `again`: what it had is given back first. `most_deductible_minor`: it eats no more of the deductible than that.
     Needs `claim.terms`, an open transaction and the claim's lock.
     """
     terms, benefits = _locked(claim, by=by, now=now, again=again)
     deductible_left = benefits.deductible_left_minor
+    if most_deductible_minor is not None:
+        deductible_left = min(deductible_left, most_deductible_minor)
     if again:
-        deductible_left = min(deductible_left, claim.deductible_minor)
+        claim.benefit_round += 1
     result = _arithmetic(claim, terms, deductible_left, benefits.cap_left_minor)
     claim.deductible_minor, claim.payable_minor = result.deductible_minor, result.payable_minor
     if claim.payable_minor or claim.deductible_minor:
         benefits_hold(
             benefits=benefits,
             cause_id=claim.pk,
-            episode=claim.episode,
+            episode=claim.benefit_round,
             deductible_minor=claim.deductible_minor,
             payable_minor=claim.payable_minor,
             by=by,

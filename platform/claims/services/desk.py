@@ -31,7 +31,7 @@ MONEY = (
 )
 MOVED = (
     *("state", "stage", "terms", "confirmation_mode", "risk", "risk_reasons", "re_review", "state_before_appeal"),
-    *("episode", "materials_asked", "paper", "service_on", "submitted_at", "decided_at", "trace_id"),
+    *("episode", "benefit_round", "materials_asked", "paper", "service_on", "submitted_at", "decided_at", "trace_id"),
     *MONEY,
 )
 

@@ -54,15 +54,26 @@ class AppealByAnother(Conflict):
     fix_zh = "请将该申诉交由其他同事处理。"
 
 
+class GoodsHandedOver(Conflict):
+    code = "goods_handed_over"
+    title = "The drug was handed over already"
+    detail = "Claim {claim_no}: the drug left the pharmacy's counter; the claim cannot be withdrawn any more."
+    detail_zh = "理赔申请 {claim_no}：药品已交付，不能再撤回申请。"
+    fix = "If something is wrong with the drug, take it back to the pharmacy; for anything else ask customer service."
+    fix_zh = "如药品有问题，请退回药房；其他问题请联系客服。"
+
+
 @transaction.atomic
 def claim_withdraw(
     *, claim_id: UUID, by: str, on_behalf: bool = False, reason: str = "", now: datetime, trace_id: str
 ) -> Claim:
     """By the patient's wish, before the insurer has decided: what was held is free again.
 
-    Raises NotFound, ClaimWithdrawn, ClaimStateRefuses.
+    Raises NotFound, ClaimWithdrawn, ClaimStateRefuses, GoodsHandedOver.
     """
     claim = claim_lock(claim_id=claim_id)
+    if claim.handed_over_at is not None:
+        raise GoodsHandedOver(claim_no=claim.claim_no)
     move(claim, claim.withdraw, act="claim.withdraw", by=by, now=now, trace_id=trace_id, reason=reason)
     claim.materials_requests.filter(closed_reason="").update(closed_reason="withdrawn")
     claim_benefits_release(claim=claim, by=by, now=now)
@@ -177,11 +188,11 @@ def claims_close_due(*, now: datetime, limit: int) -> int:
 def _look_anew(claim: Claim, *, by: str, now: datetime, trace_id: str) -> None:
     """The next episode: what was used is given back, and the payable of today held."""
     claim.episode += 1
-    claim_benefits_hold(claim=claim, by=by, now=now, again=True)
+    claim_benefits_hold(claim=claim, by=by, now=now, again=True, most_deductible_minor=claim.deductible_minor)
     claim.confirmed_minor = claim.decided_at = None
     if claim.recommended_minor is not None:
         claim.recommended_minor = min(claim.recommended_minor, claim.payable_minor)
-    write(claim, ["episode", "decided_at", *MONEY], by=by, now=now, trace_id=trace_id)
+    write(claim, ["episode", "benefit_round", "decided_at", *MONEY], by=by, now=now, trace_id=trace_id)
 
 
 def _restore(claim: Claim, *, by: str, now: datetime, trace_id: str) -> None:
