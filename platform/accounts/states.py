@@ -35,3 +35,4 @@ class Scope(models.TextChoices):
     CLINICAL = "clinical"
     POLICIES_WRITE = "policies:write"
     CLAIMS_READ = "claims:read"
+    MONEY_READ = "money:read"

@@ -23,6 +23,7 @@ PORTALS: list[URLPattern | URLResolver] = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("hospital/", hospital_site.urls),
     path("review/", review_site.urls),
+    path("api/money/v1/", include("settlement.urls")),
 ]
 # Insurers come over the public network: their people, and their systems with decisions on claims.
 INSURERS: list[URLPattern | URLResolver] = [
@@ -33,6 +34,7 @@ PUBLIC: list[URLPattern | URLResolver] = [
     path("s/<str:token>", slip),
     path("api/registry/v1/", include("registry.urls")),
     path("api/claims/v1/", include("claims.urls")),
+    path("api/money/v1/", include("settlement.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
     *INSURERS,
     path("api/patient/v1/", include("patients.urls")),

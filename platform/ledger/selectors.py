@@ -133,6 +133,38 @@ def postings_of(*, cause_kind: str, cause_ids: Iterable[UUID], organisations: Or
     return rows.order_by("booked_at", "pk").prefetch_related("legs__account")
 
 
+@dataclass(frozen=True, slots=True)
+class MoneyAsked:
+    """Something that money was moved for: `causes` are all its causes of postings and holds, each with its name.
+
+    `amount` is what it is about, None while that is not known.
+    """
+
+    kind: str
+    id: UUID
+    name: str
+    organisation_id: int
+    amount: Money | None
+    causes: dict[UUID, str]
+
+
+def postings_about(*, cause_ids: Iterable[UUID], organisations: Organisations) -> QuerySet[Posting]:
+    """Everything posted about these causes of whatever kind, oldest first, books, legs and accounts at hand."""
+    rows = Posting.objects.filter(cause_id__in=list(cause_ids))
+    if organisations != EVERYTHING:
+        rows = rows.filter(organisation_id__in=organisations)
+    shown = rows.select_related("book__organisation", "book__insurer_organisation")
+    return shown.order_by("booked_at", "pk").prefetch_related("legs__account")
+
+
+def holds_about(*, cause_ids: Iterable[UUID], organisations: Organisations) -> QuerySet[Hold]:
+    """Every hold placed for these causes of whatever kind, oldest first, books at hand."""
+    rows = Hold.objects.filter(cause_id__in=list(cause_ids)).select_related("account__book__insurer_organisation")
+    if organisations != EVERYTHING:
+        rows = rows.filter(organisation_id__in=organisations)
+    return rows.order_by("placed_at", "pk")
+
+
 def holds_of(*, cause_kind: str, cause_ids: Iterable[UUID], organisations: Organisations) -> QuerySet[Hold]:
     """Every hold placed for these causes, oldest first."""
     rows = Hold.objects.filter(cause_kind=cause_kind, cause_id__in=list(cause_ids)).select_related("account")

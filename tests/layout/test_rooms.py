@@ -86,7 +86,7 @@ DOMAIN = {
     "hospitals": {"listener"},
     "insurers": {"sandbox", "spi", "handlers"},
     "pharmacies": {"codes", "handlers"},
-    "settlement": {"contracts", "handlers", "rails", "bank"},
+    "settlement": {"contracts", "handlers", "rails", "bank", "shapes"},
     "ops": {"story", "doubts", "specialty_world", "management"},
 }
 
