@@ -127,6 +127,14 @@ class ReturnReason(models.TextChoices):
     WRONG_PERSON = "WRONG_PERSON"
 
 
+class BasicPurpose(models.TextChoices):
+    """What basic insurance is asked for through job A."""
+
+    PRESETTLE = "presettle"  # The estimate on which money is held.
+    SETTLE = "settle"
+    CANCEL = "cancel"
+
+
 class StockMoveKind(models.TextChoices):
     """A lot's counts are the sum of its moves; a trigger keeps them."""
 

@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from pharmacies.models.orders import Order, OrderLine
 from pharmacies.models.stock import StockLot
-from pharmacies.states import Handing, HandOverState, PharmacistRole, ReturnReason
+from pharmacies.states import BasicPurpose, Handing, HandOverState, PharmacistRole, ReturnReason
 
 
 class Pharmacist(models.Model):
@@ -127,17 +127,34 @@ class BasicSettlement(models.Model):
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="basic_settlements")
     handover = models.ForeignKey(HandOver, null=True, on_delete=models.PROTECT, related_name="basic_settlements")
     organisation = models.ForeignKey("accounts.Organisation", on_delete=models.PROTECT, related_name="+")
-    purpose = models.CharField(max_length=10, help_text="presettle, settle, cancel.")
+    purpose = models.CharField(max_length=10, choices=BasicPurpose)
+    number = models.PositiveSmallIntegerField(default=1, help_text="Counts up with each one of the order and purpose.")
+    of = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="cancels")
     his_no = models.CharField(max_length=64)
     transaction_id = models.UUIDField(help_text="Of exchange.")
     verdict = models.CharField(max_length=12, blank=True, help_text="Final word of job A; empty while it is open.")
+    reason = models.CharField(max_length=60, default="", blank=True, help_text="Code of why not, from job A.")
     fund_minor = models.BigIntegerField(null=True, blank=True, help_text="Paid by basic insurance, by its fact.")
+    cash_minor = models.BigIntegerField(null=True, blank=True, help_text="Left by it to others.")
+    looks = models.PositiveIntegerField(default=0)
+    unwanted_at = models.DateTimeField(null=True, blank=True, help_text="The hand-over was given up: cancel it.")
     asked_at = models.DateTimeField()
     answered_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["organisation", "his_no"], name="one_basic_settlement_per_his_no"),
+            models.UniqueConstraint(
+                fields=["order", "purpose", "number"], name="one_basic_settlement_per_order_and_number"
+            ),
+            models.UniqueConstraint(
+                fields=["handover"],
+                condition=Q(purpose="settle", verdict__in=("", "succeeded", "stands")),
+                name="one_live_basic_settlement_per_handover",
+            ),
+            models.UniqueConstraint(
+                fields=["of"], condition=Q(verdict__in=("", "succeeded")), name="one_live_cancel_of_a_basic_settlement"
+            ),
         ]
 
     def __str__(self) -> str:

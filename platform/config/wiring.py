@@ -13,6 +13,7 @@ HANDLERS = {
     "prereview.take": "prereview.handlers.TakeHandler",
     "insurers.claim_push": "insurers.handlers.ClaimPushHandler",
     "insurers.decision_work": "insurers.handlers.DecisionWorkHandler",
+    "pharmacies.basic_follow": "pharmacies.handlers.BasicFollowHandler",
 }
 # (every so many seconds, service called with `now`, its other arguments); done by each sweeper.
 # The abnormal check is beat's too (config/settings/celery.py): here it needs no broker.

@@ -28,6 +28,12 @@ class Shop(models.Model):
     basic_insurance = models.BooleanField(
         default=False, help_text="Dual-channel: settles basic insurance through job A."
     )
+    basic_scheme = models.CharField(
+        max_length=20, default="", blank=True, help_text="Scheme its basic insurance is routed by."
+    )
+    basic_region = models.CharField(
+        max_length=20, default="", blank=True, help_text="Administrative division it is routed by."
+    )
     opens_minute = models.PositiveSmallIntegerField(default=8 * 60, help_text="Of the local day.")
     closes_minute = models.PositiveSmallIntegerField(default=20 * 60)
     orders_at_once = models.PositiveSmallIntegerField(default=20, help_text="Open orders it works at a time.")
@@ -41,6 +47,9 @@ class Shop(models.Model):
                 condition=Q(latitude_micro__gte=-90_000_000, latitude_micro__lte=90_000_000)
                 & Q(longitude_micro__gte=-180_000_000, longitude_micro__lte=180_000_000),
                 name="a_shop_is_on_earth",
+            ),
+            models.CheckConstraint(
+                condition=Q(basic_insurance=False) | ~Q(basic_scheme=""), name="a_dual_channel_shop_has_its_scheme"
             ),
             models.CheckConstraint(
                 condition=Q(closes_minute__gt=F("opens_minute")), name="a_shop_closes_after_it_opens"
