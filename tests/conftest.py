@@ -4,34 +4,39 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from unittest.mock import patch
 
-import psycopg
 import pytest
 from django.conf import settings
 from django.db import connections
 from django.db.models.signals import post_migrate
-from psycopg import sql
+from django.test import TransactionTestCase, override_settings
 from pytest_django import DjangoDbBlocker
 
 from accounts.services import client_keys_forget
 from core.crypto import ring
-from core.management.commands.database_prepare import prepare
 from exchange.selectors.interfaces import interfaces_forget
 from exchange.selectors.routing import routes_forget
-from journal.selectors import PLATFORM_GROUP
-from journal.services import lane_define, worker_group_define
 from ledger.services import directory
 from tests import servers
+from tests.emptying import platform_lane_stands, quick_teardown
+from tests.live_template import database_copied, database_drop, template_name
 from tests.roles import truncation_allowed
 
 
 def _platform_lane_again(sender: object, **_: object) -> None:
-    """A test that commits empties every table; the lane that a migration made stands again before the next one."""
+    """Where Django empties every table itself: the lane that a migration made stands again before the next test."""
     if getattr(sender, "label", "") == "claims":
-        lane_define(code=PLATFORM_GROUP, group=worker_group_define(code=PLATFORM_GROUP))
+        platform_lane_stands()
 
 
 post_migrate.connect(_platform_lane_again)
+
+
+def pytest_unconfigure() -> None:
+    """The template goes with the session that it was made for; the processes of xdist are only parts of one."""
+    if servers.SESSION in os.environ and "PYTEST_XDIST_WORKER" not in os.environ:
+        database_drop(template_name())
 
 
 @pytest.fixture(scope="session")
@@ -42,14 +47,14 @@ def django_db_keepdb() -> bool:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(worker_id: str) -> Iterator[None]:
-    """A database of this session and worker with `database_prepare`'s roles, dropped at the end."""
+    """A database of this session and worker, copied from the migrated template; dropped at the end."""
     name = f"test_{settings.DATABASES['default']['NAME']}_{os.environ[servers.SESSION]}_{worker_id}"
-    _drop(name)
-    prepare(settings.DATABASE_ADMIN_DSN, name)
+    database_drop(name)
+    database_copied(name)
     connections.databases["default"]["TEST"]["NAME"] = name
     yield
     connections["default"].close()
-    _drop(name)
+    database_drop(name)
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +62,16 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     """Tests that commit are cleared by truncation, which append-only tables refuse everywhere else."""
     with django_db_blocker.unblock():
         truncation_allowed()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_ways() -> Iterator[None]:
+    """What costs every test time and proves nothing in it: hard passwords, and emptying tables that are empty."""
+    with (
+        override_settings(PASSWORD_HASHERS=["tests.passwords.QuickArgon2"]),
+        patch.object(TransactionTestCase, "_fixture_teardown", quick_teardown),
+    ):
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -70,11 +85,6 @@ def nothing_remembered() -> Iterator[None]:
 def _forget() -> None:
     for forget in (client_keys_forget, ring.forget, directory.forget, interfaces_forget, routes_forget):
         forget()
-
-
-def _drop(name: str) -> None:
-    with psycopg.connect(settings.DATABASE_ADMIN_DSN, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture

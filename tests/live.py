@@ -21,15 +21,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import psycopg
 import pytest
-from django.conf import settings
-from psycopg import sql
 
 from deploy.local.processes import Supervisor
 from deploy.local.stack import Shape, Stack
 from tests import servers
-from tests.live_template import database_drop, live_template, template_made
+from tests.live_template import database_copied, database_drop, live_template
 
 __all__ = ["Answer", "LiveStack", "Shape", "live", "live_stack", "live_template", "until"]
 
@@ -67,10 +64,7 @@ class LiveStack(Stack):
         super().__init__(folder, supervisor, shape, environment=servers.process_environment(self.own_database))
 
     def _take_database(self) -> None:
-        template = template_made(self.supervisor)
-        with psycopg.connect(settings.DATABASE_ADMIN_DSN, autocommit=True) as connection:
-            names = sql.Identifier(self.own_database), sql.Identifier(template)
-            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
+        database_copied(self.own_database)
 
     # The hospital's side ------------------------------------------------------------------------------------------
 

@@ -6,14 +6,15 @@ Loaded with `-p tests.servers`: a conftest is too late, as pytest-django reads t
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator
 from contextlib import ExitStack
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from deploy.local.folders import temporary
-from deploy.local.processes import Supervisor
+from deploy.local.folders import ROOT, temporary
+from deploy.local.processes import Command, Supervisor
 from deploy.local.servers import new_keys, start_servers
 
 SESSION = "MEDISETTLE_TEST_SESSION"
@@ -43,6 +44,18 @@ def _start(config: pytest.Config) -> None:
     # The tables must belong to the owner; tests that play app or worker take that role on their connection.
     kind = {"MEDISETTLE_ENV": "test", "MEDISETTLE_PROFILE": "all", "MEDISETTLE_DB_ROLE": "owner"}
     os.environ.update({**servers.environment(), **new_keys(), **kind, SESSION: str(os.getpid())})
+    if getattr(config.known_args_namespace, "numprocesses", None):
+        # A head start: who needs the template before it is ready waits for it, and makes it should this fail.
+        supervisor.start(_template_made(), wait=False)
+
+
+def _template_made() -> Command:
+    return Command(
+        name="template",
+        arguments=[sys.executable, "-m", "tests.live_template"],
+        environment={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"},
+        folder=ROOT,
+    )
 
 
 def _take_own_broker_database(number: int) -> None:

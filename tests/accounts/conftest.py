@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
-from django.contrib.auth.hashers import Argon2PasswordHasher
-from pytest_django import Settings
 
 from accounts.models import Organisation, User
 from accounts.services import organisation_create, user_create
@@ -15,14 +13,6 @@ from accounts.states import OrganisationKind, Role
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 PASSWORD = "correct-horse-47-staple"
-
-
-class QuickArgon2(Argon2PasswordHasher):
-    """The real algorithm, made cheap: a cast has four passwords in every test."""
-
-    time_cost = 1
-    memory_cost = 64
-    parallelism = 1
 
 
 @dataclass(frozen=True)
@@ -37,11 +27,6 @@ class Cast:
     stranger_cashier: User
     pharmacist: User
     operator: User
-
-
-@pytest.fixture(autouse=True)
-def quick_passwords(settings: Settings) -> None:
-    settings.PASSWORD_HASHERS = ["tests.accounts.conftest.QuickArgon2"]
 
 
 def organisation(code: str, kind: OrganisationKind, parent: Organisation | None = None) -> Organisation:
