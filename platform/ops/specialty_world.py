@@ -105,6 +105,7 @@ def terms_body(product: DemoProduct) -> dict[str, Any]:
         "payers": ["basic", "other", "commercial", "charity", "patient"],
         "paper_above_minor": 5_000_000, "decide_within_days": 3, "decide_complex_within_days": 30,
         "pay_within_days": 10, "refusal_letter_within_days": 3, "materials_within_days": 30, "appeal_within_days": 60,
+        "authorisation_cycles_most": 12, "authorisation_days": 365, "re_evaluation_cycles_most": 6,
         "running_on_delisting": "continue", "list_date": "service",
     }  # fmt: skip
 

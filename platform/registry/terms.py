@@ -90,6 +90,9 @@ class TermsOfProduct:
     refusal_letter_within_days: int
     materials_within_days: int  # The patient's time to supply them.
     appeal_within_days: int
+    authorisation_cycles_most: int  # Cycles that a first confirmation authorises; 0: none, each claim is a first one.
+    authorisation_days: int  # From the first day of service, and never beyond the policy.
+    re_evaluation_cycles_most: int  # After so many cycles the materials are looked at anew.
     running_on_delisting: str  # "continue" or "end": authorisations that run when a drug leaves the list.
     list_date: str  # "service" or "prescription" or "submission": which date's list counts.
 

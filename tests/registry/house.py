@@ -105,6 +105,9 @@ TERMS: Mapping[str, Any] = {
     "refusal_letter_within_days": 3,
     "materials_within_days": 30,
     "appeal_within_days": 60,
+    "authorisation_cycles_most": 6,
+    "authorisation_days": 365,
+    "re_evaluation_cycles_most": 3,
     "running_on_delisting": "continue",
     "list_date": "service",
 }

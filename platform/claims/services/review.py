@@ -27,12 +27,11 @@ from claims.services.desk import (
     state_check,
     write,
 )
+from claims.services.grants import cycle_authorised
 from claims.services.jobs import PUSH, claim_hand_on
 from claims.states import ClaimState, ClockKind, DecisionWord, RiskGrade, Stage
 from core.errors import Conflict
-from core.row_security import seen_by
 from registry.selectors.terms import terms_read
-from registry.services.authorisations import cycle_used
 from registry.states import ConfirmationMode
 from registry.terms import TermsOfProduct
 
@@ -263,16 +262,10 @@ def _confirm_delegated(claim: Claim, decision: DecisionDraft, *, now: datetime, 
 
 def _confirmed(claim: Claim, row: Decision, *, now: datetime, trace_id: str) -> None:
     claim_benefits_use(claim=claim, by=row.by, now=now)
-    if claim.authorisation_id is not None:
-        # An administrator decides for the lead insurer, whose authorisation it is.
-        with seen_by([claim.organisation_id]):
-            cycle_used(
-                authorisation_id=claim.authorisation_id,
-                cycle_no=claim.cycle_no,
-                by=row.by,
-                now=now,
-                trace_id=trace_id,
-            )
+    before = claim.authorisation_id
+    cycle_authorised(claim=claim, terms=_terms(claim), by=row.by, now=now, trace_id=trace_id)
+    if claim.authorisation_id != before:
+        write(claim, ["authorisation"], by=row.by, now=now, trace_id=trace_id)
     lease_end(claim)
     clocks_stop(claim=claim, kinds=(ClockKind.DECIDE,), now=now)
     clock_start(claim=claim, kind=ClockKind.PAY, days=_terms(claim).pay_within_days, now=now)
