@@ -52,7 +52,6 @@ CHART: dict[str, dict[str, AccountKind]] = {
         "recovery": AccountKind(Side.DEBIT),
         "loss": AccountKind(Side.DEBIT),
         "cash": AccountKind(Side.DEBIT, limited=True),
-        "in_transit": AccountKind(Side.DEBIT),
         "fees_receivable": AccountKind(Side.DEBIT),
         "payable": AccountKind(Side.CREDIT),
         "suspense": AccountKind(Side.CREDIT),

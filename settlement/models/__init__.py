@@ -1,14 +1,24 @@
 """Tables of the money of job B, one file per noun."""
 
 from settlement.models.advances import Advance, AdvanceMove, AdvanceWaiting, Contract, Mandate, Recovery
+from settlement.models.bank import BankAccount, BankEntry, BankStatement
 from settlement.models.legs import SettlementLeg
+from settlement.models.payouts import PayeeAccount, Payment, PaymentMessage, PayoutBatch, PayoutLine
 
 __all__ = [
     "Advance",
     "AdvanceMove",
     "AdvanceWaiting",
+    "BankAccount",
+    "BankEntry",
+    "BankStatement",
     "Contract",
     "Mandate",
+    "PayeeAccount",
+    "Payment",
+    "PaymentMessage",
+    "PayoutBatch",
+    "PayoutLine",
     "Recovery",
     "SettlementLeg",
 ]

@@ -1,6 +1,7 @@
 """Machines of the money, one file per noun. None derives its state from another's."""
 
 from settlement.states.advances import AdvanceFlow, AdvanceMoveKind, AdvanceState, Bearer, Funder, RefusalClass
+from settlement.states.bank import BankMessageKind, BankOutcome, Direction, EntryOutcome, StatementFormat
 from settlement.states.legs import LegFlow, LegKind, LegState
 from settlement.states.payouts import BatchFlow, BatchState, PaymentFlow, PaymentState
 from settlement.states.recoveries import RecoveryFlow, RecoveryState
@@ -9,9 +10,13 @@ __all__ = [
     "AdvanceFlow",
     "AdvanceMoveKind",
     "AdvanceState",
+    "BankMessageKind",
+    "BankOutcome",
     "BatchFlow",
     "BatchState",
     "Bearer",
+    "Direction",
+    "EntryOutcome",
     "Funder",
     "LegFlow",
     "LegKind",
@@ -21,4 +26,5 @@ __all__ = [
     "RecoveryFlow",
     "RecoveryState",
     "RefusalClass",
+    "StatementFormat",
 ]

@@ -6,11 +6,11 @@ import pytest
 from django.db import models
 
 from pharmacies.models import Entry, Order
-from settlement.models import Advance, Recovery, SettlementLeg
+from settlement.models import Advance, Payment, PayoutBatch, Recovery, SettlementLeg
 from tests.roles import rows
 
 pytestmark = pytest.mark.django_db
-MACHINES = (Order, Entry, Advance, SettlementLeg, Recovery)
+MACHINES = (Order, Entry, Advance, SettlementLeg, Recovery, PayoutBatch, Payment)
 
 
 @pytest.mark.parametrize("model", MACHINES, ids=lambda model: model.__name__)
@@ -38,7 +38,9 @@ def test_an_advance_keeps_the_sum_of_its_parts() -> None:
 
 
 @pytest.mark.parametrize("role", ["medisettle_app", "medisettle_worker"])
-@pytest.mark.parametrize("table", ["settlement_advancemove", "pharmacies_stockmove", "settlement_mandate"])
+@pytest.mark.parametrize(
+    "table", ["settlement_advancemove", "pharmacies_stockmove", "settlement_mandate", "settlement_bankstatement"]
+)
 def test_nobody_may_change_what_happened(table: str, role: str) -> None:
     for privilege in ("UPDATE", "DELETE", "TRUNCATE"):
         assert rows("SELECT has_table_privilege(%s, %s, %s)", [role, table, privilege]) == [(False,)]
