@@ -21,6 +21,7 @@ from ledger.services import directory
 from tests import servers
 from tests.emptying import platform_lane_stands, quick_teardown
 from tests.live_template import database_copied, database_drop, template_name
+from tests.order import long_files_first
 from tests.roles import truncation_allowed
 
 
@@ -31,6 +32,10 @@ def _platform_lane_again(sender: object, **_: object) -> None:
 
 
 post_migrate.connect(_platform_lane_again)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    long_files_first(items)
 
 
 def pytest_unconfigure() -> None:
