@@ -6,6 +6,7 @@ from django.db.models import Q, QuerySet
 
 from accounts.models import AuditEntry, ClientKey, Organisation, User
 from accounts.states import OrganisationKind
+from core.errors import NotFound
 from core.row_security import EVERYTHING
 
 Seen = list[int] | str
@@ -61,3 +62,20 @@ def user_by_username(*, username: str) -> User | None:
 def organisation_time_zone(organisation_id: int) -> str:
     """The IANA name of the zone by whose calendar this organisation counts its days."""
     return Organisation.objects.values_list("time_zone", flat=True).get(pk=organisation_id)
+
+
+def platform_id() -> int:
+    """The organisation that runs this platform: whose money advances are. Raises NotFound while there is none."""
+    found = Organisation.objects.filter(kind=OrganisationKind.PLATFORM).order_by("pk").values_list("pk", flat=True)
+    platform = found.first()
+    if platform is None:
+        raise NotFound(noun="organisation", noun_zh="机构", key="platform")
+    return platform
+
+
+def chain_of(organisation_id: int) -> int:
+    """The organisation that holds contract and account of this one: its parent, or itself. Raises NotFound."""
+    row = Organisation.objects.filter(pk=organisation_id).first()
+    if row is None:
+        raise NotFound(noun="organisation", noun_zh="机构", key=organisation_id)
+    return row.parent_id or row.pk

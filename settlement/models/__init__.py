@@ -1,6 +1,6 @@
 """Tables of the money of job B, one file per noun."""
 
-from settlement.models.advances import Advance, AdvanceMove, AdvanceWaiting, Contract, Mandate, Recovery
+from settlement.models.advances import Advance, AdvanceMove, AdvanceWaiting, Contract, CreditLine, Mandate, Recovery
 from settlement.models.bank import BankAccount, BankEntry, BankStatement
 from settlement.models.legs import SettlementLeg
 from settlement.models.payouts import PayeeAccount, Payment, PaymentMessage, PayoutBatch, PayoutLine
@@ -13,6 +13,7 @@ __all__ = [
     "BankEntry",
     "BankStatement",
     "Contract",
+    "CreditLine",
     "Mandate",
     "PayeeAccount",
     "Payment",

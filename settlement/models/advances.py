@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 
-from settlement.states import AdvanceFlow, AdvanceMoveKind, Bearer, Funder, RecoveryFlow, RefusalClass
+from settlement.states import AdvanceFlow, AdvanceMoveKind, Bearer, Funder, LineKind, RecoveryFlow, RefusalClass
 
 
 class Contract(models.Model):
@@ -30,6 +30,34 @@ class Contract(models.Model):
 
     def __str__(self) -> str:
         return f"contract {self.number} of {self.organisation_id}"
+
+
+class CreditLine(models.Model):
+    """The most that may be open with an insurer, or with a pharmacy chain; the latest row counts. Append-only.
+
+    The ledger's limit is this amount, or for a while more: what an insurer takes back must be booked, room or not.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    organisation = models.ForeignKey("accounts.Organisation", on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=10, choices=LineKind)
+    number = models.PositiveIntegerField()
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    reason = models.CharField(max_length=200)
+    set_by = models.CharField(max_length=120)
+    set_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "kind", "currency", "number"], name="one_credit_line_per_number"
+            ),
+            models.CheckConstraint(condition=Q(amount_minor__gte=0), name="a_credit_line_is_no_debt"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} line {self.number} of {self.organisation_id}"
 
 
 class Mandate(models.Model):

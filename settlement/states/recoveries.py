@@ -5,6 +5,7 @@ OPEN --> AGREED --> PAID              instalments, without interest
   +--> OBJECTED --> OPEN | WAIVED     15 days to object; another person answers
   +--> STOPPED <--> OPEN              appeal or death: nothing is asked meanwhile
 any of the open ones --> WAIVED | WRITTEN_OFF      by two names
+any of the open ones --> CANCELLED                 not owed after all: an appeal has won, or the goods came back
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class RecoveryState(models.TextChoices):
     PAID = "PAID"
     WAIVED = "WAIVED"
     WRITTEN_OFF = "WRITTEN_OFF"
+    CANCELLED = "CANCELLED"
 
 
 R = RecoveryState
@@ -62,3 +64,7 @@ class RecoveryFlow(StatefulRow):
     @transition(field=state, source=RUNNING, target=R.WRITTEN_OFF)
     def write_off(self) -> None:
         """Will not come: two names."""
+
+    @transition(field=state, source=RUNNING, target=R.CANCELLED)
+    def cancel(self) -> None:
+        """Not owed after all."""

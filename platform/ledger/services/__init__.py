@@ -30,6 +30,7 @@ from ledger.services.limits import LimitBelowBalance, limit_set
 from ledger.services.periods import PeriodNotOver, period_close, snapshots_take
 from ledger.services.postings import OriginalUnknown, UnbalancedPosting, postings_mirror, postings_write
 from ledger.services.proof import Check, Proof, prove
+from ledger.services.rooms import Room, rooms_lock
 
 __all__ = [
     "AccountNotLimited",
@@ -55,6 +56,7 @@ __all__ = [
     "PeriodNotOver",
     "PostingDraft",
     "Proof",
+    "Room",
     "Side",
     "UnbalancedPosting",
     "UnknownAccount",
@@ -70,5 +72,6 @@ __all__ = [
     "postings_mirror",
     "postings_write",
     "prove",
+    "rooms_lock",
     "snapshots_take",
 ]

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pytest_django import DjangoDbBlocker, Settings
+
+from tests.roles import truncation_allowed
+from tests.settlement.house import Desk, make_desk
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    with django_db_blocker.unblock():
+        truncation_allowed()
+
+
+@pytest.fixture(autouse=True)
+def papers_folder(settings: Settings, tmp_path: Path) -> Path:
+    """Papers of a test lie in a folder of its own."""
+    documents = {**settings.STORAGES["documents"], "OPTIONS": {"location": str(tmp_path)}}
+    settings.STORAGES = {**settings.STORAGES, "documents": documents}
+    return tmp_path
+
+
+@pytest.fixture
+def desk(db: None) -> Desk:
+    return make_desk()
+
+
+@pytest.fixture
+def committed_desk(transactional_db: None) -> Desk:
+    return make_desk()
