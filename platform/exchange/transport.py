@@ -52,6 +52,7 @@ class Delivery:
     body: bytes
     start_before: float
     give_up_at: float
+    media: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class Transport:
             delivery.url,
             data=delivery.body,
             # A compressed answer could not be verified: the signature is over the plain body.
-            headers={**delivery.headers, "Content-Type": "application/json", "Accept-Encoding": "identity"},
+            headers={**delivery.headers, "Content-Type": delivery.media, "Accept-Encoding": "identity"},
             allow_redirects=False,
         ) as response:
             body = bytearray()
