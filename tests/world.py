@@ -292,6 +292,8 @@ def settled_world(transactional_db: None, tmp_path: Path, settings: Settings) ->
             world = make_world(sandbox, engine)
             settle_the_usual(world)
             yield world
+            # The engine ends its calls before it stops: one to an insurer made slow would take its half minute.
+            sandbox.stop()
     finally:
         sandbox.stop()
         forget_processes()
