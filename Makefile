@@ -63,4 +63,4 @@ lock:
 
 clean: setup
 	@$(PYTHON) -m deploy.local clean
-	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache var/bytecode
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache var/bytecode var/templates

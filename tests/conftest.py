@@ -39,8 +39,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_unconfigure() -> None:
-    """The template goes with the session that it was made for; the processes of xdist are only parts of one."""
-    if servers.SESSION in os.environ and "PYTEST_XDIST_WORKER" not in os.environ:
+    """In a server that is not ours the template goes with its session; the processes of xdist are only parts of one."""
+    ours = servers.OWN_CLUSTER in os.environ or "PYTEST_XDIST_WORKER" in os.environ
+    if servers.SESSION in os.environ and not ours:
         database_drop(template_name())
 
 

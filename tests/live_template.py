@@ -20,12 +20,14 @@ from core.management.commands.database_prepare import prepare
 from deploy.local.folders import ROOT
 from deploy.local.processes import Command, Supervisor
 from tests import servers
+from tests.kept_cluster import MARK
 
 _LOCK = 7266002
 
 
 def template_name() -> str:
-    return f"live_template_{os.environ[servers.SESSION]}"
+    """In a cluster of our own the name is always the same: the cluster may be kept for the next session."""
+    return "live_template" if servers.OWN_CLUSTER in os.environ else f"live_template_{os.environ[servers.SESSION]}"
 
 
 def template_made() -> str:
@@ -35,6 +37,8 @@ def template_made() -> str:
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             _migrated(connection, name)
+            if servers.OWN_CLUSTER in os.environ:
+                (Path(os.environ[servers.OWN_CLUSTER]) / MARK).touch()
     return name
 
 

@@ -16,8 +16,10 @@ import pytest
 from deploy.local.folders import ROOT, VAR, temporary
 from deploy.local.processes import Command, Supervisor
 from deploy.local.servers import new_keys, start_servers
+from tests.kept_cluster import cluster_kept, cluster_taken
 
 SESSION = "MEDISETTLE_TEST_SESSION"
+OWN_CLUSTER = "MEDISETTLE_TEST_CLUSTER"  # Its folder, where the servers are this session's own.
 
 
 @pytest.hookimpl(wrapper=True)
@@ -40,6 +42,10 @@ def _start(config: pytest.Config) -> None:
     # Registered first: what is started is also stopped when a later start, or Django's settings, fail.
     config.add_cleanup(stack.close)
     folder = stack.enter_context(temporary("test"))
+    if not os.environ.get("DATABASE_URL"):
+        cluster_taken(folder)
+        stack.callback(cluster_kept, folder)
+        os.environ[OWN_CLUSTER] = str(folder)
     supervisor = stack.enter_context(Supervisor(folder / "logs"))
     servers = start_servers(supervisor, folder, durable=False)
     # The tables must belong to the owner; tests that play app or worker take that role on their connection.

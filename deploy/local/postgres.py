@@ -132,6 +132,11 @@ def _home(folder: Path, account: Account | None) -> Path:
     return home
 
 
+def cluster_home(folder: Path) -> Path:
+    """Where the server of the instance in `folder` keeps its data, as `data`."""
+    return _home(folder, _unprivileged_account())
+
+
 def _owner_id(account: Account | None) -> int:
     return account.user_id if account else os.geteuid()
 
