@@ -164,6 +164,10 @@ def _keys_of(scopes: Set[str], *, organisation_id: int, now: datetime) -> dict[s
 
 def _keys_stored(scopes: Sequence[str], *, organisation_id: int, now: datetime) -> list[DataKey]:
     """The stored keys of these scopes, made where missing."""
+    stored = list(DataKey.objects.filter(scope__in=scopes))
+    missing = set(scopes) - {key.scope for key in stored}
+    if not missing:
+        return stored
     fresh = [
         DataKey(
             scope=scope,
@@ -172,7 +176,7 @@ def _keys_stored(scopes: Sequence[str], *, organisation_id: int, now: datetime) 
             wrapped=_wrap(AESGCM.generate_key(256), scope=scope),
             created_at=now,
         )
-        for scope in scopes
+        for scope in sorted(missing)
     ]
     # Two processes may meet here in the first second of a month: one insert wins and both read the winner.
     DataKey.objects.bulk_create(fresh, ignore_conflicts=True)

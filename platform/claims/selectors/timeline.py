@@ -85,7 +85,9 @@ def next_step(*, claim: Claim, now: datetime) -> NextStep:
     confirming = claim.stage == Stage.CONFIRMATION
     whose, what, what_zh = STEPS[state][confirming]
     wanted = CLOCK_OF_STEP.get(whose, ())
-    running = [clock for clock in clocks_of(claim=claim, now=now) if not clock.stopped and clock.kind in wanted]
+    # Nothing is measured of a draft yet.
+    clocks = clocks_of(claim=claim, now=now) if wanted and state != ClaimState.DRAFT else []
+    running = [clock for clock in clocks if not clock.stopped and clock.kind in wanted]
     live = [clock for clock in running if not clock.paused]
     by = min((clock.due_at for clock in live), default=None)
     return NextStep(whose, what, what_zh, by, late=by is not None and by <= now)

@@ -70,7 +70,7 @@ def _locked(claim: Claim, *, by: str, now: datetime, again: bool) -> tuple[Terms
     if claim.terms is None or claim.service_on is None:
         raise RuntimeError(f"claim {claim.claim_no} has no terms or no day of service")
     terms = terms_read(terms=claim.terms)
-    place = place_of(claim=claim, now=now)
+    place = place_of(claim=claim, now=now, terms=None if again else claim.terms)
     if place is None:
         raise RuntimeError(f"claim {claim.claim_no}: {claim.drug_id} is not on the list that counts")
     # A third-party administrator works the claim without seeing the lead insurer's counts: the claim's right is enough.

@@ -27,14 +27,12 @@ def clock_start(*, claim: Claim, kind: ClockKind, days: int, now: datetime) -> C
 
 
 def clock_start_until(*, claim: Claim, kind: ClockKind, day: date, now: datetime) -> ClaimClock:
-    values = {
-        "started_at": now,
-        "due_at": day_end(claim=claim, day=day),
-        "paused_at": None,
-        "paused_seconds": 0,
-        "stopped_at": None,
-    }
-    clock, _ = ClaimClock.objects.update_or_create(claim=claim, kind=kind, episode=claim.episode, defaults=values)
+    due_at = day_end(claim=claim, day=day)
+    clock = ClaimClock(claim=claim, kind=kind, episode=claim.episode, started_at=now, due_at=due_at)
+    fields = ("started_at", "due_at", "paused_at", "paused_seconds", "stopped_at")
+    ClaimClock.objects.bulk_create(
+        [clock], update_conflicts=True, unique_fields=("claim", "kind", "episode"), update_fields=fields
+    )
     return clock
 
 

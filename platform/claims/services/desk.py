@@ -98,12 +98,18 @@ def claim_lock(*, claim_id: UUID, version: int | None = None) -> Claim:
 
     Raises NotFound also when this transaction may not see it, ClaimMoved when its version is not the one given.
     """
-    claim = Claim.objects.select_for_update().filter(pk=claim_id).first()
+    locked = Claim.objects.select_for_update(of=("self",)).select_related("product", "drug")
+    claim = locked.filter(pk=claim_id).order_by().first()
     if claim is None:
         raise NotFound(noun="claim", noun_zh="理赔申请", key=claim_id)
+    version_check(claim, version)
+    return claim
+
+
+def version_check(claim: Claim, version: int | None) -> None:
+    """Raises ClaimMoved when the locked claim is not at the version given."""
     if version is not None and claim.version != version:
         raise ClaimMoved(claim_no=claim.claim_no, seen=version, current=claim.version)
-    return claim
 
 
 def lease_respect(*, claim: Claim, by: str, now: datetime) -> None:
@@ -181,10 +187,12 @@ def event_write(
     on_behalf: bool = False,
     now: datetime,
     trace_id: str = "",
+    hand_on: str = "",
 ) -> ClaimEvent:
     """An entry of the timeline; whoever is to be told of such entries learns of it by a job in the same commit.
 
-    `audience` empty: patient and reviewers, and the pharmacy where it concerns its counter.
+    `audience` empty: patient and reviewers, and the pharmacy where it concerns its counter. `hand_on`: the kind of job
+    that brings the claim to the next floor.
     """
     seen_by = tuple(audience) or (*PARTIES, *((Audience.PHARMACY,) if kind in PHARMACY_TOLD else ()))
     event = ClaimEvent.objects.create(
@@ -197,5 +205,5 @@ def event_write(
         at=now,
         trace_id=trace_id,
     )
-    event_tell(event=event, claim=claim, now=now)
+    event_tell(event=event, claim=claim, now=now, hand_on=hand_on)
     return event

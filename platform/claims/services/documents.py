@@ -9,18 +9,19 @@ from typing import Final
 from uuid import UUID
 
 from django.core.files.base import ContentFile
-from django.core.files.storage import Storage, storages
+from django.core.files.storage import storages
 from django.db import transaction
 
 from claims.models import Claim, Document, DocumentPage
 from claims.papers import Paper, paper_read
 from claims.services.desk import ClaimStateRefuses, claim_lock, event_write
 from claims.states import Audience, ClaimState
+from core.bulk import rows_insert
 from core.crypto import unseal
 from core.errors import Conflict, NotFound, Problem
 from core.ids import uuid7
 from registry.selectors.products import product_day
-from registry.services.persons import person_seal
+from registry.services.persons import person_seal_many
 from registry.states import DocumentKind
 
 DOCUMENTS: Final = 60
@@ -83,7 +84,7 @@ def document_add(
     Raises NotFound, ClaimStateRefuses, DocumentTwice, DocumentDateInvalid, DocumentsFull, and of claims.papers
     PaperTooLarge, PaperTypeRefused, PaperBroken, PaperLocked.
     """
-    claim = Claim.objects.filter(pk=claim_id).first()
+    claim = Claim.objects.select_related("product").filter(pk=claim_id).order_by().first()
     if claim is None:
         raise NotFound(noun="claim", noun_zh="理赔申请", key=claim_id)
     _check(claim, issued_on, now)
@@ -185,12 +186,14 @@ def _check(claim: Claim, issued_on: date | None, now: datetime) -> None:
         raise ClaimStateRefuses(claim_no=claim.claim_no, state=claim.state, act="document.add")
     if issued_on is not None and issued_on > product_day(product=claim.product, now=now):
         raise DocumentDateInvalid(issued_on=issued_on)
-    if claim.documents.filter(withdrawn_at__isnull=True).count() >= DOCUMENTS:
-        raise DocumentsFull(most=DOCUMENTS)
 
 
 def _known(claim: Claim, digest: str, kind: DocumentKind) -> Document | None:
-    known = claim.documents.filter(sha256=digest, withdrawn_at__isnull=True).first()
+    """The stored document of these bytes, where there is room for another. Raises DocumentsFull, DocumentTwice."""
+    live = list(claim.documents.filter(withdrawn_at__isnull=True))
+    if len(live) >= DOCUMENTS:
+        raise DocumentsFull(most=DOCUMENTS)
+    known = next((one for one in live if one.sha256 == digest), None)
     if known is not None and known.kind != kind:
         raise DocumentTwice(kind=known.kind)
     return known
@@ -206,37 +209,27 @@ def _replace(claim: Claim, replaced_id: UUID, document: Document) -> None:
 
 def _store(document: Document, paper: Paper, *, now: datetime) -> None:
     """Bytes first, then rows: a row never points at nothing. What a failure leaves behind is sealed and unnamed."""
-    storage, person_id = storages["documents"], document.claim.person_id
+    storage = storages["documents"]
+    parts = {"file": paper.content} | {str(number): page.content for number, page in enumerate(paper.pages, start=1)}
+    plain = {f"document:{document.pk}" + ("" if part == "file" else f":{part}"): it for part, it in parts.items()}
+    sealed = person_seal_many(plain, person_id=document.claim.person_id, now=now)
     names: list[str] = []
     try:
-        document.storage_name = _save(storage, document, "file", paper.content, person_id, now, names)
+        for part, content in zip(parts, sealed, strict=True):
+            names.append(storage.save(f"{document.pk.hex[:4]}/{document.pk}.{part}.sealed", ContentFile(content)))
+        document.storage_name = names[0]
         pages = [
             DocumentPage(
-                document=document,
-                number=number,
-                storage_name=_save(storage, document, str(number), page.content, person_id, now, names),
-                width=page.width,
-                height=page.height,
+                document=document, number=number, storage_name=names[number], width=page.width, height=page.height
             )
             for number, page in enumerate(paper.pages, start=1)
         ]
         document.save(force_insert=True)
-        for page in pages:
-            page.save(force_insert=True)
+        rows_insert(pages)
     except BaseException:
         for name in names:
             storage.delete(name)
         raise
-
-
-def _save(
-    storage: Storage, document: Document, part: str, content: bytes, person_id: UUID, now: datetime, names: list[str]
-) -> str:
-    suffix = "" if part == "file" else f":{part}"
-    sealed = person_seal(content, person_id=person_id, context=f"document:{document.pk}{suffix}", now=now)
-    name = storage.save(f"{document.pk.hex[:4]}/{document.pk}.{part}.sealed", ContentFile(sealed))
-    names.append(name)
-    return name
 
 
 def _read(storage_name: str, *, context: str) -> bytes:

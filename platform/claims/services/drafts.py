@@ -15,7 +15,7 @@ from claims.payable import AmountsContradict
 from claims.services.benefits import claim_benefits_hold
 from claims.services.clocks import clock_start
 from claims.services.desk import ClaimStateRefuses, claim_lock, cycle_free_check, event_write, move, write
-from claims.services.jobs import TAKE, claim_hand_on
+from claims.services.jobs import TAKE
 from claims.services.readiness import Fault, faults_of
 from claims.states import Audience, ClaimState, ClockKind, PaperState, PartyRole
 from core.bulk import rows_insert
@@ -151,8 +151,8 @@ def claim_submit(*, claim_id: UUID, by: str, on_behalf: bool = False, now: datet
         move(claim, claim.submit, act="claim.submit", by=by, now=now, trace_id=trace_id)
     if claim.service_on is None:
         claim.service_on = product_day(product=claim.product, now=now)
-    faults = faults_of(claim=claim, now=now)
     terms = terms_on(product_code=claim.product_id, on=claim.service_on)
+    faults = faults_of(claim=claim, now=now, terms=terms)
     if faults or terms is None:
         raise ClaimNotReady(faults)
     read = terms_read(terms=terms)
@@ -163,8 +163,7 @@ def claim_submit(*, claim_id: UUID, by: str, on_behalf: bool = False, now: datet
     move(claim, claim.submit, act="claim.submit", by=by, now=now, trace_id=trace_id)
     rows_insert(_parties(claim, now))
     clock_start(claim=claim, kind=ClockKind.DECIDE, days=read.decide_within_days, now=now)
-    claim_hand_on(kind=TAKE, claim=claim, now=now)
-    event_write(claim, "claim.submitted", by=by, on_behalf=on_behalf, now=now, trace_id=trace_id)
+    event_write(claim, "claim.submitted", by=by, on_behalf=on_behalf, now=now, trace_id=trace_id, hand_on=TAKE)
     if claim.paper == PaperState.DUE:
         event_write(claim, "paper.due", by=by, now=now, trace_id=trace_id)
     return claim

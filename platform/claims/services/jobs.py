@@ -25,11 +25,13 @@ TOLD: Final = frozenset(
 )
 
 
-def job_for(*, kind: str, claim: Claim, now: datetime, subject_id: UUID | None = None) -> JobDraft:
+def job_for(
+    *, kind: str, claim: Claim, now: datetime, subject_id: UUID | None = None, lane_id: int | None = None
+) -> JobDraft:
     """A job of `kind` about the claim (or `subject_id` of it), due at once on the platform's own lane."""
     return JobDraft(
         kind=kind,
-        lane_id=platform_lane(),
+        lane_id=platform_lane() if lane_id is None else lane_id,
         organisation_id=claim.organisation_id,
         subject_id=subject_id or claim.pk,
         run_at=now,
@@ -42,10 +44,17 @@ def claim_hand_on(*, kind: str, claim: Claim, now: datetime) -> None:
     jobs_ensure(drafts=[job_for(kind=kind, claim=claim, now=now)], now=now)
 
 
-def event_tell(*, event: ClaimEvent, claim: Claim, now: datetime) -> None:
-    """One `notices.tell` per entry. Its subject is `event_subject`: claims.selectors.timeline finds it again."""
+def event_tell(*, event: ClaimEvent, claim: Claim, now: datetime, hand_on: str = "") -> None:
+    """One `notices.tell` per entry. Its subject is `event_subject`: claims.selectors.timeline finds it again.
+
+    `hand_on`: the kind of job with which the next floor's turn comes, written along with it.
+    """
+    lane_id = platform_lane() if hand_on or event.kind in TOLD else 0
+    drafts = [job_for(kind=hand_on, claim=claim, now=now, lane_id=lane_id)] if hand_on else []
     if event.kind in TOLD:
-        jobs_ensure(drafts=[job_for(kind=TELL, claim=claim, now=now, subject_id=event_subject(event.pk))], now=now)
+        subject_id = event_subject(event.pk)
+        drafts.append(job_for(kind=TELL, claim=claim, now=now, subject_id=subject_id, lane_id=lane_id))
+    jobs_ensure(drafts=drafts, now=now)
 
 
 def event_subject(event_id: int) -> UUID:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from claims.models import Claim
 from claims.selectors.place import place_of, service_day
@@ -16,6 +16,9 @@ from registry.selectors.products import product_day
 from registry.selectors.terms import terms_on, terms_read
 from registry.states import ClaimKind, DocumentKind
 from registry.terms import Material, TermsOfProduct
+
+if TYPE_CHECKING:
+    from registry.models import Terms
 
 PRESCRIPTION_FAULTS = {
     "foreign": ("The prescription is for somebody else.", "处方不属于该申请人。"),
@@ -52,28 +55,39 @@ class ChecklistItem:
 def checklist_of(*, claim: Claim, now: datetime) -> list[ChecklistItem]:
     """What has to be handed in, before the patient starts and while he collects; empty without terms for the day."""
     terms = terms_on(product_code=claim.product_id, on=service_day(claim=claim, now=now))
-    if terms is None:
-        return []
+    return [] if terms is None else _checklist(claim, terms_read(terms=terms), now)
+
+
+def _checklist(claim: Claim, terms: TermsOfProduct, now: datetime) -> list[ChecklistItem]:
     today = product_day(product=claim.product, now=now)
-    materials = terms_read(terms=terms).checklist(drug=claim.drug_id, kind=ClaimKind(claim.kind))
-    return [_item(claim, material, today) for material in materials]
+    materials = terms.checklist(drug=claim.drug_id, kind=ClaimKind(claim.kind))
+    if not materials:
+        return []
+    live = claim.documents.filter(withdrawn_at__isnull=True, replaced_by__isnull=True)
+    dates: dict[str, list[date | None]] = {}
+    for kind, issued_on in live.values_list("kind", "issued_on"):
+        dates.setdefault(kind, []).append(issued_on)
+    return [_item(material, dates.get(material.kind, []), today) for material in materials]
 
 
-def faults_of(*, claim: Claim, now: datetime) -> list[Fault]:
-    """All that stands against filing the claim now; empty when it can be filed."""
+def faults_of(*, claim: Claim, now: datetime, terms: Terms | None = None) -> list[Fault]:
+    """All that stands against filing the claim now; empty when it can be filed.
+
+    `terms`: those of the day of service, where the caller has just read them.
+    """
     on = service_day(claim=claim, now=now)
     today = product_day(product=claim.product, now=now)
-    terms = terms_on(product_code=claim.product_id, on=on)
+    terms = terms or terms_on(product_code=claim.product_id, on=on)
     if terms is None:
         return [Fault("no_terms", "service_on", f"No terms are in force on {on}.", f"{on} 无生效条款。")]
     read = terms_read(terms=terms)
     return [
         *_dates(claim, read, on, today),
         *_cover(claim, read, on),
-        *_drug(claim, read, now),
+        *_drug(claim, terms, now),
         *_quantities(claim, read),
         *_bases(claim, on),
-        *_documents(claim, now),
+        *_documents(claim, read, now),
     ]
 
 
@@ -105,8 +119,8 @@ def _cover(claim: Claim, terms: TermsOfProduct, on: date) -> Iterator[Fault]:
         yield Fault("waiting", "service_on", text, f"保单等待期至 {until}。")
 
 
-def _drug(claim: Claim, terms: TermsOfProduct, now: datetime) -> Iterator[Fault]:
-    place = place_of(claim=claim, now=now)
+def _drug(claim: Claim, terms: Terms, now: datetime) -> Iterator[Fault]:
+    place = place_of(claim=claim, now=now, terms=terms)
     if place is None:
         text = f"{claim.drug_id} is not on the product's list of that day."
         yield Fault("not_listed", "drug", text, f"{claim.drug_id} 不在当日药品目录内。")
@@ -151,8 +165,8 @@ def _bases(claim: Claim, on: date) -> Iterator[Fault]:
         yield Fault("authorisation_missing", "authorisation_id", text, "续用申请须注明用药授权。")
 
 
-def _documents(claim: Claim, now: datetime) -> Iterator[Fault]:
-    for item in checklist_of(claim=claim, now=now):
+def _documents(claim: Claim, terms: TermsOfProduct, now: datetime) -> Iterator[Fault]:
+    for item in _checklist(claim, terms, now):
         label = DocumentKind(item.material.kind).value
         if not item.there:
             yield Fault("document_missing", label, f"{label} is missing.", f"缺少材料：{label}。")
@@ -162,12 +176,7 @@ def _documents(claim: Claim, now: datetime) -> Iterator[Fault]:
             yield Fault("document_too_old", label, text, f"材料 {label} 超过 {days} 天或未填写日期。")
 
 
-def _item(claim: Claim, material: Material, today: date) -> ChecklistItem:
-    dates = list(
-        claim.documents.filter(kind=material.kind, withdrawn_at__isnull=True, replaced_by__isnull=True).values_list(
-            "issued_on", flat=True
-        )
-    )
+def _item(material: Material, dates: list[date | None], today: date) -> ChecklistItem:
     age = material.maximum_age_days
     young = age is None or any(
         issued is not None and today - timedelta(days=age) <= issued <= today for issued in dates

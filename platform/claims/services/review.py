@@ -25,6 +25,7 @@ from claims.services.desk import (
     lease_respect,
     move,
     state_check,
+    version_check,
     write,
 )
 from claims.services.grants import cycle_authorised
@@ -160,7 +161,7 @@ def confirmation_decide(
     stored = decision_known(claim=claim, draft=decision)
     if stored is not None:
         return stored
-    claim = claim_lock(claim_id=claim_id, version=version)
+    version_check(claim, version)
     if claim.state in DECIDED:
         raise ClaimDecided(claim_no=claim.claim_no, state=claim.state)
     # CONFIRMED is reached from PREREVIEW_PASSED too, but by delegation only.

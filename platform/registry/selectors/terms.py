@@ -43,13 +43,16 @@ def terms_read(*, terms: Terms) -> TermsOfProduct:
     return value
 
 
-def listed_on(*, product_code: str, drug_code: str, on: date, authorised_on: date | None = None) -> ListedOn | None:
+def listed_on(
+    *, product_code: str, drug_code: str, on: date, authorised_on: date | None = None, terms: Terms | None = None
+) -> ListedOn | None:
     """Where the drug stands on the list of that day; None when it does not.
 
     `authorised_on`: the first day of a running authorisation. A drug that has left the list since stays, by the list of
-    that first day, where the terms of `on` say that running authorisations continue.
+    that first day, where the terms of `on` say that running authorisations continue. `terms`: those of `on`, where the
+    caller has just read them.
     """
-    terms = terms_on(product_code=product_code, on=on)
+    terms = terms or terms_on(product_code=product_code, on=on)
     if terms is None:
         return None
     read = terms_read(terms=terms)
