@@ -12,9 +12,12 @@ HANDLERS = {
     "notices.tell": "patients.handlers.TellHandler",
     "prereview.take": "prereview.handlers.TakeHandler",
     "insurers.claim_push": "insurers.handlers.ClaimPushHandler",
+    "settlement.claim_moved": "settlement.handlers.ClaimMovedHandler",
     "insurers.decision_work": "insurers.handlers.DecisionWorkHandler",
     "pharmacies.basic_follow": "pharmacies.handlers.BasicFollowHandler",
 }
+# Rules of money that `ledger_prove` proves beside the ledger's own.
+PROOFS = ["settlement.selectors.conservation.CHECKS"]
 # (every so many seconds, service called with `now`, its other arguments); done by each sweeper.
 # The abnormal check is beat's too (config/settings/celery.py): here it needs no broker.
 CHORES: list[tuple[float, str, dict[str, object]]] = [
@@ -26,4 +29,6 @@ CHORES: list[tuple[float, str, dict[str, object]]] = [
     (600.0, "claims.services.materials.materials_overdue_return", {"limit": 200}),
     (600.0, "claims.services.ends.claims_close_due", {"limit": 200}),
     (60.0, "settlement.services.contracts.lines_restore", {"limit": 1_000}),
+    (60.0, "settlement.services.follow.waiting_look", {"limit": 500}),
+    (3_600.0, "settlement.services.recoveries.recoveries_review", {"limit": 1_000}),
 ]

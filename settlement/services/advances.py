@@ -9,6 +9,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from django.db.models import F, Sum
+
 from claims.selectors.claims import claim_by_id
 from claims.services.desk import claim_lock
 from core.errors import Conflict
@@ -101,6 +103,17 @@ def advance_running(claim_id: UUID) -> Advance | None:
     return rows.first()
 
 
+def advance_latest(claim_id: UUID) -> Advance | None:
+    """The claim's last advance, ended or not, locked. Lock claim and order first."""
+    return Advance.objects.select_for_update().filter(claim_id=claim_id).order_by("-episode").first()
+
+
+def laid_out_minor(claim_id: UUID) -> int:
+    """Drawn for the claim in all its advances, without what came back as goods. Minor units."""
+    rows = Advance.objects.filter(claim_id=claim_id)
+    return rows.aggregate(minor=Sum(F("drawn_minor") - F("returned_minor")))["minor"] or 0
+
+
 def advance_hold(
     *,
     claim_id: UUID,
@@ -124,7 +137,7 @@ def advance_hold(
             return advance
         terms = contract_on(organisation_id=claim.organisation_id, on=now.date()).terms
         held = open_of(advance) if advance is not None else 0
-        mandate = _mandate(claim.pk, claim.claim_no, (advance.drawn_minor if advance else 0) + open_minor)
+        mandate = _mandate(claim.pk, claim.claim_no, laid_out_minor(claim_id) + open_minor)
         if open_minor > held:
             stop_check(organisation_id=claim.organisation_id, claim_no=claim.claim_no, terms=terms, now=now)
         if advance is None:

@@ -22,6 +22,7 @@ from settlement.states import LegKind, LegState
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 LETTERS = {LegKind.FIRST: "F", LegKind.SECOND: "S", LegKind.THIRD: "T", LegKind.OWN_SHARE: "W"}
 L = LegState
+PATIENTS = "payable:patients"  # No person's name in the books: the leg says whose it is.
 
 
 class LegStateRefuses(Conflict):
@@ -90,6 +91,11 @@ def leg_write(
         leg.settled_minor = amount_minor
         _move(leg, leg.pay, act="leg.pay", by=by, now=now, trace_id=trace_id, reason="at the till")
     return leg
+
+
+def payable_of(leg: SettlementLeg) -> str:
+    """The account of the insurer's book on which a pay-out leg is owed: Dr it / Cr cash when it is paid."""
+    return PATIENTS if leg.kind == LegKind.THIRD else f"payable:p{leg.organisation_id}"
 
 
 def legs_lock(leg_ids: Collection[UUID]) -> dict[UUID, SettlementLeg]:

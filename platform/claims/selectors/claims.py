@@ -59,6 +59,13 @@ def decisions_of(*, claim: Claim) -> list[Decision]:
     return list(claim.decisions.order_by("-at", "-id"))
 
 
+def insurers_of(*, claim: Claim) -> list[tuple[int, int]]:
+    """(organisation, basis points of the payable) of the insurers that bear the claim now, the lead first."""
+    roles = (PartyRole.LEAD_INSURER, PartyRole.CO_INSURER)
+    rows = claim.parties.filter(role__in=roles, until__isnull=True).order_by("-role", "organisation_id")
+    return list(rows.values_list("organisation_id", "basis_points"))
+
+
 def materials_requests_of(*, claim: Claim) -> list[MaterialsRequest]:
     """The latest first; the open one, if any, is it."""
     return list(claim.materials_requests.order_by("-number"))

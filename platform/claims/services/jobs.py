@@ -13,6 +13,15 @@ from journal.services import JobDraft, jobs_ensure
 TAKE: Final = "prereview.take"
 PUSH: Final = "insurers.claim_push"
 TELL: Final = "notices.tell"
+CLAIM_MOVED: Final = "settlement.claim_moved"
+# What may change whose money the claim is.
+MONEY_FOLLOWS: Final = frozenset(
+    {
+        *("prereview.passed", "prereview.declined", "claim.withdrawn", "claim.reopened", "claim.closed"),
+        *("confirmation.confirmed", "confirmation.partly_confirmed", "confirmation.declined"),
+        *("appeal.filed", "appeal.upheld", "appeal.won", "goods.came_back"),
+    }
+)
 # What somebody outside is told of. Each has its template in notices.
 TOLD: Final = frozenset(
     {
@@ -47,10 +56,12 @@ def claim_hand_on(*, kind: str, claim: Claim, now: datetime) -> None:
 def event_tell(*, event: ClaimEvent, claim: Claim, now: datetime, hand_on: str = "") -> None:
     """One `notices.tell` per entry. Its subject is `event_subject`: claims.selectors.timeline finds it again.
 
-    `hand_on`: the kind of job with which the next floor's turn comes, written along with it.
+    `hand_on`: the kind of job with which the next floor's turn comes, written along with it; and so is settlement's
+    where the entry may move the claim's money.
     """
-    lane_id = platform_lane() if hand_on or event.kind in TOLD else 0
-    drafts = [job_for(kind=hand_on, claim=claim, now=now, lane_id=lane_id)] if hand_on else []
+    kinds = [*([hand_on] if hand_on else []), *([CLAIM_MOVED] if event.kind in MONEY_FOLLOWS else [])]
+    lane_id = platform_lane() if kinds or event.kind in TOLD else 0
+    drafts = [job_for(kind=kind, claim=claim, now=now, lane_id=lane_id) for kind in kinds]
     if event.kind in TOLD:
         subject_id = event_subject(event.pk)
         drafts.append(job_for(kind=TELL, claim=claim, now=now, subject_id=subject_id, lane_id=lane_id))

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
+from django.conf import settings
 from django.db import connection, transaction
+from django.utils.module_loading import import_string
 
 OFFENDERS_SHOWN = 20
 
@@ -104,18 +106,27 @@ def prove(*, first_day: date | None = None, names: Iterable[str] | None = None) 
     `first_day` limits the checks of single postings to those booked from that day on; balances, holds, snapshots and
     the trial balance are always proven whole. `names` picks some of the checks.
     """
-    chosen = list(CHECKS) if names is None else list(names)
+    checks = checks_known()
+    chosen = list(checks) if names is None else list(names)
     with transaction.atomic():
-        return Proof(tuple(_check(name, first_day or date.min) for name in chosen))
+        return Proof(tuple(_check(name, checks[name], first_day or date.min) for name in chosen))
 
 
-def _check(name: str, first_day: date) -> Check:
+def checks_known() -> dict[str, str]:
+    """The ledger's own rules, and those of the apps above it that `config.wiring.PROOFS` names."""
+    known = dict(CHECKS)
+    for path in import_string(f"{settings.WIRING}.PROOFS"):
+        known |= import_string(path)
+    return known
+
+
+def _check(name: str, sql: str, first_day: date) -> Check:
     with connection.cursor() as cursor:
         # The inner statements are the constants above; the day travels as a parameter.
         cursor.execute(
             "SELECT count(*), count(*) FILTER (WHERE broken), "  # noqa: S608
             "(array_agg(DISTINCT id::text) FILTER (WHERE broken))[1:%(shown)s] "
-            f"FROM ({CHECKS[name]}) examined",
+            f"FROM ({sql}) examined",
             {"first_day": first_day, "shown": OFFENDERS_SHOWN},
         )
         examined, offending, offenders = cursor.fetchone()
