@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from patients.api import claims, inbox, session
+from patients.api import claims, inbox, renewals, session
 from patients.api.schema import schema_document
 
 urlpatterns = [
@@ -22,6 +22,7 @@ urlpatterns = [
     path("conversations/<uuid:conversation_id>/messages", inbox.Messages.as_view()),
     path("policies", claims.Policies.as_view()),
     path("authorisations", claims.Authorisations.as_view()),
+    path("authorisations/<uuid:authorisation_id>/renew", renewals.Renew.as_view()),
     path("prescriptions", claims.Prescriptions.as_view()),
     path("claims", claims.Claims.as_view()),
     path("claims/<uuid:claim_id>", claims.OneClaim.as_view()),

@@ -21,6 +21,8 @@ from deploy.local.servers import new_keys, start_servers
 
 PUBLISHED = VAR / "demo.json"
 FIRST_PORT, LAST_PORT = 8000, 8098
+# Where insurers' systems tell their decisions.
+DECISIONS = "/api/spi/v1/decisions"
 _PROBE_SECONDS = 5.0
 # Workers and sweeper answer no probe. One that cannot work says so and ends before this.
 _LIVED_SECONDS = 6.0
@@ -31,6 +33,8 @@ INSURERS = (
     ("SANDBOX-B", "nhsa_like", 8102),
     ("SANDBOX-C", "no_empty_cancel", 8103),
 )
+# The system of a commercial insurer that decides on claims (platform/ops/services/docking.py).
+DOCKED = (("INS-C", "all_capabilities", 8104),)
 
 
 class PortTaken(Exception):
@@ -91,14 +95,16 @@ class Instance:
         servers = start_servers(self._supervisor, self.folder)
         self._environment = self._write_environment(servers.environment())
         insurers = [self._insurer(*insurer) for insurer in INSURERS]
+        docked = [self._insurer(*insurer) for insurer in DOCKED]
         print("Preparing the database")
         self._manage("prepare", "database_prepare")
         self._manage("migrate", "migrate", "--no-input")
         self._manage("static", "collectstatic", "--no-input")
-        world = ("--insurers", self._list(insurers), "--out", str(self.description), *self._addresses())
+        lists = ("--insurers", self._list("insurers", insurers), "--docked", self._list("docked", docked))
+        world = (*lists, "--out", str(self.description), *self._addresses())
         self._manage("seed", "demo_seed", *world)
         print("Starting insurers, workers and listeners")
-        for insurer in insurers:
+        for insurer in (*insurers, *docked):
             self._supervisor.start(self._sandbox(insurer))
         self._supervisor.start(self._process("workers", "manage.py", "workers", "--concurrency", "2"))
         self._supervisor.start(self._process("sweeper", "manage.py", "sweeper"))
@@ -146,6 +152,8 @@ class Instance:
             "MEDISETTLE_ENV": "demo",
             "MEDISETTLE_PROFILE": "all",
             "MEDISETTLE_DEMO_FILE": str(self.description),
+            "MEDISETTLE_OUTBOX": str(self.folder / "outbox"),
+            "MEDISETTLE_DOCUMENTS": str(self.folder / "documents"),
             "DJANGO_SETTINGS_MODULE": "config.settings",
         }
         write_private(path, "".join(f"{name}={shlex.quote(value)}\n" for name, value in own.items()))
@@ -166,8 +174,8 @@ class Instance:
     def _addresses(self) -> list[str]:
         return [word for port in self.listener_ports for word in ("--base-url", f"http://127.0.0.1:{port}")]
 
-    def _list(self, insurers: list[Insurer]) -> str:
-        path = self.folder / "insurers.json"
+    def _list(self, name: str, insurers: list[Insurer]) -> str:
+        path = self.folder / f"{name}.json"
         entries = [
             {
                 "code": insurer.code,
@@ -188,6 +196,7 @@ class Instance:
             "--book": str(insurer.book),
             "--secret-file": str(insurer.secret_file),
             "--profile": insurer.profile,
+            "--callback-url": f"http://127.0.0.1:{self.listener_ports[0]}{DECISIONS}",
         }
         return Command(
             name=insurer.code.lower(),

@@ -56,6 +56,11 @@ def pushes_of(*, claim_id: UUID, user: User) -> QuerySet[ClaimPush]:
     return rows if seen == EVERYTHING else rows.filter(organisation_id__in=seen)
 
 
+def inbound_of(*, claim_no: str) -> QuerySet[InboundMessage]:
+    """What was told about a claim and understood as such, in the order in which it came."""
+    return InboundMessage.objects.filter(claim__claim_no=claim_no).order_by("received_at", "pk")
+
+
 def inbound_visible_to(*, user: User) -> QuerySet[InboundMessage]:
     """What came in the name of the user's insurer, newest first."""
     seen = organisations_seen_by(user=user)

@@ -136,3 +136,14 @@ class PrescriptionRequest(Shape):
     valid_until = serializers.DateField()
     repeats = serializers.IntegerField(min_value=0, max_value=100, default=0)
     minimum_interval_days = serializers.IntegerField(min_value=0, max_value=366, default=0)
+
+
+class RenewRequest(Shape):
+    """The new prescription, with its paper; who it is for and what it prescribes stands in the authorisation."""
+
+    source = serializers.CharField(max_length=80)  # type: ignore[assignment]
+    number = serializers.CharField(max_length=60)
+    doctor = serializers.CharField(max_length=80)
+    issued_on = serializers.DateField()
+    valid_until = serializers.DateField()
+    file = serializers.FileField(max_length=255)

@@ -76,6 +76,13 @@ INSURERS = (
 )
 
 
+# The insurer whose own system decides, and the persons whose policy numbers it knows: insurers/sandbox/README.md.
+DOCKED = "INS-C"
+KNOWN_NUMBERS = ("9101", "9102", "9103", "9104", "9105", "9106", "9107")
+# Where the story's persons begin: nobody before them is free of claims.
+FREE_FROM = 120
+
+
 def terms_body(product: DemoProduct) -> dict[str, Any]:
     """Terms as registry.terms reads them; durations in days, money in fen."""
     return {
@@ -123,6 +130,13 @@ class DemoPerson:
     id_no: str
     phone: str
     born_on: date
+
+
+def policy_no_of(person: DemoPerson, product: DemoProduct) -> str:
+    """Some policies of the docked insurer end in a number with a known outcome."""
+    at = (person.number - FREE_FROM) // len(PRODUCTS)
+    known = product.insurer == DOCKED and 0 <= at < len(KNOWN_NUMBERS)
+    return f"{product.insurer}-2026-{KNOWN_NUMBERS[at] if known else f'{person.number:04d}'}"
 
 
 def people() -> Iterator[DemoPerson]:

@@ -26,7 +26,9 @@ pytestmark = pytest.mark.django_db
 
 
 def granted(claim: Claim) -> Authorisation:
-    return Authorisation.objects.get(pk=fresh(claim).authorisation_id)
+    row = fresh(claim).authorisation
+    assert row is not None
+    return row
 
 
 def test_a_confirmed_first_claim_authorises_its_regimen_for_the_cycles_of_the_terms(shelf: Shelf) -> None:

@@ -87,7 +87,7 @@ DOMAIN = {
     "insurers": {"sandbox", "spi", "handlers"},
     "pharmacies": {"codes", "handlers"},
     "settlement": {"contracts", "handlers", "rails", "bank", "shapes"},
-    "ops": {"story", "doubts", "specialty_world", "management"},
+    "ops": {"claim_story", "story", "doubts", "visitors", "specialty_world", "management"},
 }
 
 

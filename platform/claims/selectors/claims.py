@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 
 from accounts.selectors import Seen, organisations_seen_by
 from claims.models import Claim, Decision, MaterialsRequest
-from claims.states import PartyRole
+from claims.states import ClaimState, PartyRole
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -42,6 +42,15 @@ def claims_worked_by(*, user: User) -> QuerySet[Claim]:
 def claims_of_persons(*, person_ids: Collection[UUID]) -> QuerySet[Claim]:
     """Their claims, drafts too, the latest first."""
     return Claim.objects.select_related(*SHOWN).filter(person_id__in=person_ids).order_by("-created_at", "-id")
+
+
+def claim_of_cycle(*, authorisation_id: UUID, cycle_no: int) -> Claim | None:
+    """The confirmed claim of that cycle, paid or not, if this database transaction sees it."""
+    confirmed = Q(state__in=(ClaimState.CONFIRMED, ClaimState.PARTLY_CONFIRMED)) | Q(
+        state=ClaimState.CLOSED, confirmed_minor__gt=0
+    )
+    rows = Claim.objects.select_related(*SHOWN).filter(confirmed, authorisation_id=authorisation_id, cycle_no=cycle_no)
+    return rows.order_by("-decided_at").first()
 
 
 def claim_by_no(*, claim_no: str) -> Claim | None:

@@ -22,9 +22,10 @@ from exchange.services.interfaces import capabilities_grant, interface_define, i
 from exchange.states import GrantSource
 from insurers.services.authority import AuthorityStands, authority_grant
 from journal.services import lane_define, worker_group_define
+from ops.services.docking import docked_seed
 from ops.services.specialty import specialty_seed
 from ops.services.specialty_claims import specialty_claims_seed
-from ops.specialty_world import INSURERS
+from ops.specialty_world import FREE_FROM, INSURERS, PRODUCTS, people, policy_no_of
 
 BY = "demo"
 GROUP = "main"
@@ -87,10 +88,13 @@ class SandboxInsurer:
         )
 
 
-def demo_seed(*, insurers: Sequence[SandboxInsurer], known: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def demo_seed(
+    *, insurers: Sequence[SandboxInsurer], docked: Sequence[SandboxInsurer], known: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
     """Set up or refresh the demo's world; returns demo.json without its addresses.
 
-    `known` is an earlier result: keys and passwords that still hold are kept. Raises NotADemo in production.
+    `docked`: the systems of commercial insurers that decide on claims. `known` is an earlier result: keys and passwords
+    that still hold are kept. Raises NotADemo in production.
     """
     if settings.ENVIRONMENT == "production":
         raise NotADemo
@@ -112,6 +116,15 @@ def demo_seed(*, insurers: Sequence[SandboxInsurer], known: Mapping[str, Any], n
             _authorities(code[-1].lower(), now)
         platform = _organisation(PLATFORM[0], OrganisationKind.PLATFORM, PLATFORM[1], PLATFORM[2], now)
         logins += _logins(PLATFORM[0], PLATFORM_STAFF, organisation_id=platform.pk, known=known, now=now)
+        for insurer in docked:
+            docked_seed(
+                insurer=insurer,
+                organisation_id=commercial[insurer.code],
+                applicant=f"guard-{insurer.code[-1].lower()}",
+                platform_id=platform.pk,
+                group=group,
+                now=now,
+            )
         specialty_seed(insurers=commercial, now=now)
         specialty_claims_seed(now=now)
     return {
@@ -126,10 +139,22 @@ def demo_seed(*, insurers: Sequence[SandboxInsurer], known: Mapping[str, Any], n
             }
             for insurer in insurers
         ],
+        "claim_insurers": [{"code": insurer.code, "control_url": insurer.control_url} for insurer in docked],
         "bank": None,
         "logins": logins,
-        "patients": [],
+        "patients": _patients(),
     }
+
+
+def _patients() -> list[dict[str, str]]:
+    """Invented people without any claim, who can sign in: their codes go to the file outbox."""
+    found = []
+    for one in people():
+        product = PRODUCTS[one.number % len(PRODUCTS)]
+        if one.number >= FREE_FROM:
+            known = {"name": one.name, "id_no": one.id_no, "phone": one.phone}
+            found.append({**known, "product": product.code, "policy_no": policy_no_of(one, product)})
+    return found
 
 
 def _organisation(code: str, kind: OrganisationKind, name: str, name_zh: str, now: datetime) -> Any:

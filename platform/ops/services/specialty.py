@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from core.ids import new_trace_id
-from ops.specialty_world import DRUGS, PRODUCTS, DemoPerson, DemoProduct, people, terms_body
+from ops.specialty_world import DRUGS, PRODUCTS, DemoPerson, DemoProduct, people, policy_no_of, terms_body
 from registry.selectors.products import product_by_code
 from registry.services.drugs import DrugDraft, drug_define
 from registry.services.persons import PersonDraft, person_register
@@ -75,7 +75,7 @@ def _insured(person: DemoPerson, product: DemoProduct, insurers: Mapping[str, in
         draft=PolicyDraft(
             organisation_id=insurers[product.insurer],
             product_code=product.code,
-            policy_no=f"{product.insurer}-2026-{person.number:04d}",
+            policy_no=policy_no_of(person, product),
             starts_on=FROM,
             ends_on=UNTIL,
             sum_insured_minor=SUM_INSURED_MINOR,

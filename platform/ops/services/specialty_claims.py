@@ -84,7 +84,7 @@ def _submit(filed: _Filed) -> None:
         document_add(
             claim_id=filed.claim.pk,
             kind=kind,
-            content=_paper(f"{kind} {filed.claim.claim_no}"),
+            content=demo_paper(f"{kind} {filed.claim.claim_no}"),
             file_name=f"{kind.lower()}.png",
             issued_on=product_day(product=filed.claim.product, now=filed.now),
             by=filed.patient,
@@ -200,7 +200,7 @@ def _plan() -> Iterator[tuple[DemoPerson, Act]]:
     yield from zip(crowd[1 :: len(PRODUCTS)], CONFIRMED_BY_INSURER, strict=False)
 
 
-def _paper(text: str) -> bytes:
+def demo_paper(text: str) -> bytes:
     """A page that says what it is: no paper of anybody."""
     page = Image.new("RGB", (620, 877), "white")
     draw = ImageDraw.Draw(page)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from ops.claim_story import ClaimStory
 from ops.doubts import StoryFailed
 from ops.story import Story
 
@@ -18,5 +19,6 @@ class Command(BaseCommand):
         demo = json.loads(Path(os.environ.get("MEDISETTLE_DEMO_FILE", "var/demo.json")).read_text())
         try:
             Story(demo, self.stdout.write).play()
+            ClaimStory(demo, self.stdout.write).play()
         except StoryFailed as failed:
             raise CommandError(f"The story broke: {failed}") from failed
