@@ -29,6 +29,7 @@ urlpatterns = [
     path("claims/<uuid:claim_id>/readiness", claims.Readiness.as_view()),
     path("claims/<uuid:claim_id>/submit", claims.Submit.as_view()),
     path("claims/<uuid:claim_id>/answer", claims.Answer.as_view()),
+    path("claims/<uuid:claim_id>/paper", claims.Paper.as_view()),
     path("claims/<uuid:claim_id>/withdraw", claims.Withdraw.as_view()),
     path("claims/<uuid:claim_id>/appeal", claims.Appeal.as_view()),
     path("claims/<uuid:claim_id>/documents", claims.Documents.as_view()),

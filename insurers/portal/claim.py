@@ -60,6 +60,7 @@ def claim(site: PortalSite, request: HttpRequest, claim_id: UUID) -> HttpRespons
         "person": _masked(person_facts(person=row.person)),
         "step": step,
         "step_told": step.what_zh if in_chinese() else step.what,
+        "beside": [(one, one.what_zh if in_chinese() else one.what) for one in step.also],
         "clocks": clocks_of(claim=row, now=now),
         "lines": [
             (line, line.basic_minor + line.other_minor + line.charity_minor, f"{line.ratio_basis_points / 100:g} %")

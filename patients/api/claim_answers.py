@@ -10,21 +10,26 @@ from rest_framework import serializers
 
 from claims.selectors.claims import decisions_of, materials_requests_of
 from claims.selectors.documents import documents_visible
+from claims.selectors.letters import letters_of
 from claims.selectors.timeline import next_step, timeline_of
 from claims.services.readiness import checklist_of, faults_of
-from claims.states import Audience, ClaimState, DecisionWord
+from claims.states import Audience, ClaimState, DecisionWord, PaperState
 from patients.api.answers import NEXT, Shape
 
 if TYPE_CHECKING:
     from claims.models import Claim
 
 
-class StepShape(Shape):
+class MyBesideShape(Shape):
     whose = serializers.CharField(help_text="PATIENT, PREREVIEW, INSURER, PLATFORM or NOBODY.")
     what = serializers.CharField()
     what_zh = serializers.CharField()
     by = serializers.DateTimeField(allow_null=True)
     late = serializers.BooleanField()
+
+
+class StepShape(MyBesideShape):
+    also = MyBesideShape(many=True, help_text="What runs beside it and holds nothing up.")
 
 
 class ClaimShape(Shape):
@@ -111,11 +116,20 @@ class MyEntryShape(Shape):
     on_behalf = serializers.BooleanField()
 
 
+class LetterShape(Shape):
+    sent_at = serializers.DateTimeField()
+    text = serializers.CharField()
+    text_zh = serializers.CharField()
+
+
 class WholeClaimAnswer(MyClaimAnswer):
     lines = MyLineShape(many=True)
     documents = DocumentAnswer(many=True)
     decisions = DecisionShape(many=True)
     materials_requests = AskedShape(many=True)
+    letters = LetterShape(many=True)
+    paper = serializers.ChoiceField(choices=PaperState.choices)
+    paper_courier_no = serializers.CharField(allow_blank=True)
     timeline = MyEntryShape(many=True)
 
 
@@ -155,6 +169,9 @@ def whole_claim_shown(claim: Claim, *, now: datetime) -> dict[str, Any]:
         "documents": DocumentAnswer(documents, many=True).data,
         "decisions": DecisionShape(decisions, many=True).data,
         "materials_requests": AskedShape(materials_requests_of(claim=claim), many=True).data,
+        "letters": LetterShape(letters_of(claim=claim), many=True).data,
+        "paper": claim.paper,
+        "paper_courier_no": claim.paper_courier_no,
         "timeline": MyEntryShape(timeline_of(claim=claim, audience=Audience.PATIENT), many=True).data,
     }
 

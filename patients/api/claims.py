@@ -43,6 +43,7 @@ from patients.api.shapes import (
     AnswerRequest,
     AppealRequest,
     ChangeRequest,
+    CourierRequest,
     DraftRequest,
     PersonRequest,
     PrescriptionRequest,
@@ -53,6 +54,7 @@ from patients.services.applications import (
     application_appeal,
     application_change,
     application_draft,
+    application_paper,
     application_submit,
     application_take_back,
     application_upload,
@@ -237,6 +239,13 @@ class Answer(PatientView):
     def post(self, request: Request, claim_id: UUID) -> Response:
         """What was asked for is there, or why it cannot be had."""
         return _done(request, claim_id, application_answer, **asked(AnswerRequest, request.data))
+
+
+class Paper(PatientView):
+    @extend_schema(operation_id="claims_paper", request=CourierRequest, responses={200: MyClaimAnswer} | ACTS)
+    def post(self, request: Request, claim_id: UUID) -> Response:
+        """The paper originals are on their way, with this courier's number."""
+        return _done(request, claim_id, application_paper, **asked(CourierRequest, request.data))
 
 
 class Withdraw(PatientView):

@@ -119,6 +119,10 @@ class AnswerRequest(Shape):
     missing_because = serializers.CharField(max_length=2000, allow_blank=True, default="")
 
 
+class CourierRequest(Shape):
+    courier_no = serializers.CharField(max_length=40)
+
+
 class AppealRequest(Shape):
     reason = serializers.CharField(max_length=2000)
 

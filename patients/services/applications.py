@@ -14,6 +14,7 @@ from claims.services.documents import document_add, document_withdraw
 from claims.services.drafts import ClaimDraft, claim_change, claim_draft, claim_submit
 from claims.services.ends import claim_appeal, claim_withdraw
 from claims.services.materials import materials_answered
+from claims.services.originals import paper_send
 from claims.states import Audience
 from core.errors import NotFound, Problem
 from patients.consent_texts import FOR_FILING, FOR_UPLOAD
@@ -131,6 +132,19 @@ def application_answer(
             now=now,
         )
     return claim
+
+
+def application_paper(*, standing: Standing, claim_id: UUID, courier_no: str, now: datetime, trace_id: str) -> Claim:
+    """The paper originals are on their way. Raises NotFound, NotYours, PaperNotDue, CourierNumberInvalid."""
+    act, _ = _claim(standing, claim_id, HelperScope.UPLOAD)
+    return paper_send(
+        claim_id=claim_id,
+        courier_no=courier_no,
+        by=standing.by,
+        on_behalf=_on_behalf(act),
+        now=now,
+        trace_id=trace_id,
+    )
 
 
 def application_withdraw(*, standing: Standing, claim_id: UUID, now: datetime, trace_id: str) -> Claim:

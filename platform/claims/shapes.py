@@ -73,12 +73,16 @@ class DocumentShape(serializers.Serializer[Any]):
     pages = serializers.IntegerField(source="pages.count")
 
 
-class NextStepShape(serializers.Serializer[Any]):
+class BesideShape(serializers.Serializer[Any]):
     whose = serializers.CharField(help_text="PATIENT, PREREVIEW, INSURER, PLATFORM or NOBODY.")
     what = serializers.CharField()
     what_zh = serializers.CharField()
     by = serializers.DateTimeField(allow_null=True)
     late = serializers.BooleanField()
+
+
+class NextStepShape(BesideShape):
+    also = BesideShape(many=True, help_text="What runs beside it and holds nothing up.")
 
 
 class ClaimAnswer(ClaimShape):

@@ -31,4 +31,5 @@ CHORES: list[tuple[float, str, dict[str, object]]] = [
     (60.0, "settlement.services.contracts.lines_restore", {"limit": 1_000}),
     (60.0, "settlement.services.follow.waiting_look", {"limit": 500}),
     (3_600.0, "settlement.services.recoveries.recoveries_review", {"limit": 1_000}),
+    (600.0, "claims.services.letters.letters_send_due", {"limit": 200}),
 ]

@@ -178,6 +178,24 @@ WORDINGS: Final[dict[str, Wording]] = {
         ),
         TURN,
     ),
+    "paper.received": _wording(
+        Category.PROGRESS,
+        ("Paper originals have come", "纸质原件已收到"),
+        (
+            "The paper originals of application {claim_no} are with us.",
+            "申请 {claim_no} 的纸质原件已收到。",
+        ),
+        NEWS,
+    ),
+    "letter.sent": _wording(
+        Category.DECISION,
+        ("A letter with reasons", "说明函"),
+        (
+            "The letter on application {claim_no} is there: the clause, the reasons, and until when you may appeal.",
+            "申请 {claim_no} 的说明函已送达，请打开查看依据条款、理由及申诉期限。",
+        ),
+        DECIDED,
+    ),
     "conversation.answered": _wording(
         Category.ACTION,
         ("Customer service has answered", "客服已回复"),

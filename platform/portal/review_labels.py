@@ -57,5 +57,6 @@ REVIEW_LABELS: dict[str, dict[str, tuple[str | Promise, str]]] = {
         "uphold": (_("The decision stands"), PLAIN),
         "reopen": (_("Review anew"), PLAIN),
         "look": (_("Second look"), PLAIN),
+        "paper": (_("Originals have come"), PLAIN),
     },
 }

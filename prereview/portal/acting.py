@@ -35,6 +35,7 @@ from prereview.services.bench import (
     review_give_back,
     review_investigate,
     review_investigated,
+    review_paper,
     review_pass,
     review_take,
 )
@@ -131,6 +132,9 @@ def _done(act: str, form: ReviewForm, asked: dict[str, Any]) -> str:
         del asked["version"], asked["trace_id"]
         second_look(agrees=values["agrees"] == "yes", note=values["note"], **asked)
         return gettext("Saved.")
+    if act == "paper":
+        review_paper(courier_no=values["courier_no"], **asked)
+        return gettext("Noted: the paper originals have come.")
     if act == "investigate":
         review_investigate(reason=values["reason"], **asked)
         return gettext("It is being looked into.")

@@ -51,6 +51,7 @@ def claim(site: PortalSite, request: HttpRequest, claim_id: UUID) -> HttpRespons
         "mine": holder is not None and holder.holder == user.username,
         "step": step,
         "step_words": step.what_zh if in_chinese() else step.what,
+        "beside": [(one, one.what_zh if in_chinese() else one.what) for one in step.also],
         "documents": documents_visible(claim=row, role=LENS).filter(replaced_by__isnull=True),
         "buttons": buttons_of(site, row, user, now, back=request.get_full_path()),
         "person": _person(row, holder is not None and holder.holder == user.username),

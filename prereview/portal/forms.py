@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from claims.models import Claim
+from claims.services.originals import COURIER_NO
 from portal.acting import in_chinese
 from portal.forms import AmountField
 from portal.labels import LABELS, label
@@ -254,6 +255,14 @@ class LookForm(ReviewForm):
     note = words_field(_("What should have been decided"), required=False, hint=_("Needed where you disagree."))
 
 
+class PaperForm(ReviewForm):
+    explains = _("The paper originals are in the house. The patient is told that they have come.")
+    confirms = _("They have come")
+    courier_no = forms.RegexField(
+        COURIER_NO, label=_("Courier's number"), required=False, help_text=_("Where it differs from the patient's.")
+    )
+
+
 FORMS: dict[str, type[ReviewForm]] = {
     "pass": PassForm,
     "ask": AskForm,
@@ -263,6 +272,7 @@ FORMS: dict[str, type[ReviewForm]] = {
     "uphold": UpholdForm,
     "reopen": ReopenForm,
     "look": LookForm,
+    "paper": PaperForm,
 }
 
 

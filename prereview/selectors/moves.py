@@ -27,7 +27,11 @@ class Move:
 
 
 def moves_of(*, claim: Claim, user: User, now: datetime) -> list[Move]:
-    """The acts that the claim's state knows, in the order of the bar."""
+    """The acts that the claim's state knows, in the order of the bar; paper originals come whatever the state."""
+    return [*_by_state(claim, user, now), *([Move("paper")] if claim.paper_waits else [])]
+
+
+def _by_state(claim: Claim, user: User, now: datetime) -> list[Move]:
     if claim.stage == Stage.PREREVIEW:
         if claim.state == ClaimState.IN_PREREVIEW:
             return _review(claim, user, now)

@@ -15,6 +15,7 @@ from claims.services.decisions import DecisionDraft
 from claims.services.ends import appeal_decide
 from claims.services.leases import lease_give_back, lease_take
 from claims.services.materials import materials_request
+from claims.services.originals import paper_receive
 from claims.services.review import claim_investigate, investigation_end, prereview_decline, prereview_pass
 from claims.states import DecisionWord, Stage
 from core.errors import Forbidden, NotFound, Problem
@@ -242,6 +243,14 @@ def review_investigated(
     reviewer_check(user=user)
     return investigation_end(
         claim_id=claim_id, version=version, finding=finding, by=user.username, now=now, trace_id=trace_id
+    )
+
+
+def review_paper(*, claim_id: UUID, version: int, courier_no: str, user: User, now: datetime, trace_id: str) -> Claim:
+    """The paper originals have come. Raises Forbidden, and what claims.services.originals.paper_receive raises."""
+    reviewer_check(user=user)
+    return paper_receive(
+        claim_id=claim_id, version=version, courier_no=courier_no, by=user.username, now=now, trace_id=trace_id
     )
 
 

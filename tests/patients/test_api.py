@@ -12,6 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from claims.models import Claim
+from claims.services.letters import letters_send_due
 from claims.states import ClaimState
 from core.clock import database_now
 from patients.models import PatientAccount
@@ -19,8 +20,9 @@ from patients.services.sign_in import CODE_TRIES
 from registry.models import Person
 from registry.selectors.persons import person_facts
 from tests.claims import papers
+from tests.claims.house import begun, declined_in_prereview
 from tests.patients.house import DAUGHTERS_PHONE, Family, code_of, phone_of
-from tests.roles import as_role
+from tests.roles import as_role, rows
 
 pytestmark = pytest.mark.django_db
 BASE = "/api/patient/v1"
@@ -184,6 +186,26 @@ def test_an_application_from_draft_to_tracking(family: Family) -> None:
     assert [document["kind"] for document in whole["documents"]] == ["ID_CARD", "PRESCRIPTION"]
     assert "claim.submitted" in [entry["kind"] for entry in whole["timeline"]]
     assert {entry["who"] for entry in whole["timeline"]} == {"patient"}
+
+
+def test_paper_originals_are_sent_with_a_couriers_number_and_a_letter_is_read(family: Family) -> None:
+    browser = patient_of(family)
+    claim_id = filed(browser, family)
+    browser.refused(409, "paper_not_due", "POST", f"claims/{claim_id}/paper", {"courier_no": "SF1234567890"})
+    rows("UPDATE claims_claim SET paper = 'DUE', version = version + 1 WHERE id = %s", [claim_id])
+    browser.refused(422, "courier_number_invalid", "POST", f"claims/{claim_id}/paper", {"courier_no": "SF 12 34 56"})
+    sent = browser.post(f"claims/{claim_id}/paper", {"courier_no": "SF1234567890"})
+    assert [step["whose"] for step in sent["next_step"]["also"]] == ["PREREVIEW"]
+    patient_of(family, family.stranger).refused(
+        404, "not_found", "POST", f"claims/{claim_id}/paper", {"courier_no": "SF0000000000"}
+    )
+    declined_in_prereview(begun(Claim.objects.get(pk=claim_id)))
+    assert letters_send_due(now=database_now(), limit=10) == 1
+    whole = browser.get(f"claims/{claim_id}")
+    assert (whole["paper"], whole["paper_courier_no"]) == ("DUE", "SF1234567890")
+    (letter,) = whole["letters"]
+    assert "Article 5.2" in letter["text"]
+    assert "第5.2条" in letter["text_zh"]
 
 
 def test_pages_of_applications_follow_each_other(family: Family) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 
-from claims.states import ClaimFlow, PaperState, PartyRole, RiskGrade, Stage
+from claims.states import ENDED, ClaimFlow, PaperState, PartyRole, RiskGrade, Stage
 from registry.states import ClaimKind, ConfirmationMode
 
 
@@ -107,6 +107,11 @@ class Claim(ClaimFlow):
 
     def __str__(self) -> str:
         return self.claim_no
+
+    @property
+    def paper_waits(self) -> bool:
+        """Its paper originals are still to come."""
+        return self.paper == PaperState.DUE and self.state not in ENDED
 
 
 class ClaimLine(models.Model):

@@ -8,7 +8,15 @@ from typing import Any
 from uuid import UUID
 
 from claims.models import Claim, ClaimClock, ClaimEvent
-from claims.selectors.wording import EVENTS, MOVES, STEPS, WORDS_OF_STATES
+from claims.selectors.wording import (
+    EVENTS,
+    LETTER_SEND,
+    MOVES,
+    PAPER_RECEIVE,
+    PAPER_SEND,
+    STEPS,
+    WORDS_OF_STATES,
+)
 from claims.states import Audience, ClaimState, ClockKind, Stage
 from core.models import Transition
 
@@ -46,13 +54,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """`whose`: PATIENT, PREREVIEW, INSURER, PLATFORM or NOBODY. `by`: when the law or the request says, if it does."""
+    """`whose`: PATIENT, PREREVIEW, INSURER, PLATFORM or NOBODY. `by`: when the law or the request says, if it does.
+
+    `also`: what runs beside it and holds nothing up, such as paper originals and the letter of a refusal.
+    """
 
     whose: str
     what: str
     what_zh: str
     by: datetime | None
     late: bool = False
+    also: tuple[NextStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +91,22 @@ def event_by_subject(*, subject_id: UUID) -> ClaimEvent | None:
     return ClaimEvent.objects.select_related("claim").filter(pk=subject_id.int).first()
 
 
+REFUSED = (ClaimState.PREREVIEW_DECLINED, ClaimState.PARTLY_CONFIRMED, ClaimState.DECLINED)
+
+
 def next_step(*, claim: Claim, now: datetime) -> NextStep:
     """Derived from the state, the stage and the clocks; nothing of it is stored."""
     state = ClaimState(claim.state)
     confirming = claim.stage == Stage.CONFIRMATION
     whose, what, what_zh = STEPS[state][confirming]
     wanted = CLOCK_OF_STEP.get(whose, ())
-    # Nothing is measured of a draft yet.
-    clocks = clocks_of(claim=claim, now=now) if wanted and state != ClaimState.DRAFT else []
-    running = [clock for clock in clocks if not clock.stopped and clock.kind in wanted]
-    live = [clock for clock in running if not clock.paused]
+    # Nothing is measured of a draft yet, and beside a refusal nobody owes a letter.
+    measured = state != ClaimState.DRAFT and (wanted or state in REFUSED)
+    clocks = clocks_of(claim=claim, now=now) if measured else []
+    running = [clock for clock in clocks if not clock.stopped]
+    live = [clock for clock in running if not clock.paused and clock.kind in wanted]
     by = min((clock.due_at for clock in live), default=None)
-    return NextStep(whose, what, what_zh, by, late=by is not None and by <= now)
+    return NextStep(whose, what, what_zh, by, late=by is not None and by <= now, also=_beside(claim, running))
 
 
 def clocks_of(*, claim: Claim, now: datetime) -> list[ClockRead]:
@@ -103,6 +119,15 @@ def clocks_late(*, now: datetime, limit: int) -> list[ClaimClock]:
     """Running clocks whose time has passed, the oldest first, as far as this transaction sees them."""
     late = ClaimClock.objects.filter(stopped_at__isnull=True, paused_at__isnull=True, due_at__lte=now)
     return list(late.select_related("claim").order_by("due_at")[:limit])
+
+
+def _beside(claim: Claim, running: list[ClockRead]) -> tuple[NextStep, ...]:
+    steps = []
+    if claim.paper_waits:
+        steps.append(NextStep(*(PAPER_RECEIVE if claim.paper_courier_no else PAPER_SEND), by=None))
+    letters = [clock for clock in running if clock.kind == ClockKind.REFUSAL_LETTER]
+    steps += [NextStep(*LETTER_SEND, by=clock.due_at, late=clock.late) for clock in letters]
+    return tuple(steps)
 
 
 def _clock(clock: ClaimClock, now: datetime) -> ClockRead:

@@ -28,6 +28,7 @@ EVENTS = {
     "appeal.upheld": ("Appeal decided: the decision stands", "申诉已处理：维持原决定"),
     "appeal.won": ("Appeal decided: reviewed anew", "申诉成立：重新审核"),
     "paper.due": ("Paper originals are due", "需邮寄纸质原件"),
+    "paper.sent": ("Paper originals are on their way", "纸质原件已寄出"),
     "paper.received": ("Paper originals received", "已收到纸质原件"),
     "basic.settled": ("Basic insurance has settled its part", "基本医保已结算"),
     "goods.handed_over": ("Handed over at the pharmacy", "药房已交付"),
@@ -59,6 +60,9 @@ _SUPPLY = ("PATIENT", "Hand in what was asked for", "补交所要求的材料")
 _APPEAL = ("PATIENT", "Accept, or appeal in time", "接受决定或在期限内申诉")
 _PAY = ("INSURER", "Pay what was confirmed", "支付已确认的款项")
 _NOTHING = ("NOBODY", "Nothing is to be done", "无需操作")
+PAPER_SEND = ("PATIENT", "Send the paper originals, and enter the courier's number", "寄送纸质原件并填写快递单号")
+PAPER_RECEIVE = ("PREREVIEW", "Note that the paper originals have come", "登记收到纸质原件")
+LETTER_SEND = ("PLATFORM", "Send the letter with reasons", "发送说明函")
 # By state: (while it is the pre-review's stage, while it is the insurer's).
 STEPS = {
     S.DRAFT: (_FILE, _FILE),

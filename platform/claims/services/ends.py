@@ -26,13 +26,12 @@ from claims.services.desk import (
     state_check,
     write,
 )
-from claims.states import ClaimState, ClockKind, DecisionWord, Stage
+from claims.states import PARTLY_OR_WHOLLY_REFUSED, ClaimState, ClockKind, DecisionWord, Stage
 from core.errors import Conflict
 from core.ids import new_trace_id
 from registry.selectors.terms import terms_read
 from registry.terms import TermsOfProduct
 
-REFUSED = (ClaimState.PREREVIEW_DECLINED, ClaimState.PARTLY_CONFIRMED, ClaimState.DECLINED)
 REOPENING = (ClaimState.CONFIRMED, ClaimState.PARTLY_CONFIRMED, ClaimState.DECLINED, ClaimState.CLOSED)
 
 
@@ -94,7 +93,7 @@ def claim_appeal(
     """
     claim = claim_lock(claim_id=claim_id)
     before = claim.state
-    state_check(claim, *REFUSED, act="claim.appeal")
+    state_check(claim, *PARTLY_OR_WHOLLY_REFUSED, act="claim.appeal")
     _appeal_in_time(claim, now)
     cycle_free_check(authorisation_id=claim.authorisation_id, cycle_no=claim.cycle_no, but=claim)
     clocks_stop(claim=claim, now=now)

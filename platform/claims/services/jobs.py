@@ -29,7 +29,8 @@ TOLD: Final = frozenset(
         *("materials.requested", "materials.answered", "materials.overdue"),
         *("prereview.passed", "prereview.declined"),
         *("confirmation.confirmed", "confirmation.partly_confirmed", "confirmation.declined"),
-        *("appeal.filed", "appeal.upheld", "appeal.won", "paper.due"),
+        *("appeal.filed", "appeal.upheld", "appeal.won"),
+        *("paper.due", "paper.received", "letter.sent"),
     }
 )
 

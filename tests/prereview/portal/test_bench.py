@@ -18,9 +18,9 @@ from claims.services.materials import materials_answered
 from core.clock import database_now
 from core.ids import new_trace_id
 from prereview.models import AskWaiting, SecondLook
-from tests.prereview.house import PASSWORD, Desk, fresh, reviewer, taken
+from tests.prereview.house import PASSWORD, Desk, fresh, make_desk, reviewer, taken
 from tests.prereview.portal.conftest import Bench, bench_of, words
-from tests.registry.house import insurer_of
+from tests.registry.house import insurer_of, make_shelf
 from tests.roles import rows
 
 CLAUSE = "Article 5.2"
@@ -81,6 +81,20 @@ def test_a_person_is_shown_whole_only_to_who_holds_the_claim(desk: Desk) -> None
     lin.take(claim)
     assert "李雷" in words(lin.get(f"claims/{claim.pk}/"))
     assert "李雷" not in words(mei.get(f"claims/{claim.pk}/"))
+
+
+def test_paper_originals_are_noted_where_they_are_due(db: None) -> None:
+    desk = make_desk(make_shelf(materials=[], paper_above_minor=1))
+    claim, lin = taken(desk.shelf), bench_of(desk.lin)
+    address = f"claims/{claim.pk}/"
+    assert "Send the paper originals" in words(lin.get(address))
+    assert act(lin, claim, "paper", courier_no="no number").status_code == 422
+    assert act(lin, claim, "paper", courier_no="SF1234567890").status_code == 302
+    assert (fresh(claim.pk).paper, fresh(claim.pk).paper_courier_no) == ("RECEIVED", "SF1234567890")
+    shown = words(lin.get(address))
+    assert "Paper originals received" in shown
+    assert "Send the paper originals" not in shown
+    assert act(lin, claim, "paper").status_code == 409
 
 
 def test_who_opened_a_persons_data_stands_in_the_audit_trail(desk: Desk) -> None:
