@@ -4,9 +4,11 @@ from pharmacies.models.entry import Entry, EntryCondition
 from pharmacies.models.handovers import BasicSettlement, GoodsReturn, HandedBox, HandOver, Pharmacist, TraceCode
 from pharmacies.models.orders import Offer, Order, OrderLine, PickUpCode, Reservation
 from pharmacies.models.stock import StockImport, StockLot, StockMove
+from pharmacies.models.wishes import CodeTry, ShopWish
 
 __all__ = [
     "BasicSettlement",
+    "CodeTry",
     "Entry",
     "EntryCondition",
     "GoodsReturn",
@@ -18,6 +20,7 @@ __all__ = [
     "Pharmacist",
     "PickUpCode",
     "Reservation",
+    "ShopWish",
     "StockImport",
     "StockLot",
     "StockMove",

@@ -51,6 +51,10 @@ class HandOver(models.Model):
     )
     courier_no = models.CharField(max_length=40, blank=True)
     proof_sealed = models.BinaryField(null=True, blank=True, help_text="Photo and signature of a delivery.")
+    give_up_rest = models.BooleanField(default=False, help_text="What is not handed over now never will be.")
+    supply = models.JSONField(
+        default=dict, blank=True, help_text="What the registry said before and after: to take the supply back."
+    )
     waits_for = models.CharField(max_length=40, blank=True, help_text="basic_insurance, advance; empty when done.")
     opened_at = models.DateTimeField()
     opened_by = models.CharField(max_length=120)

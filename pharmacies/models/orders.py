@@ -27,6 +27,9 @@ class Order(OrderFlow):
     fetch_by = models.DateTimeField(null=True, blank=True, help_text="The code's end.")
     total_minor = models.BigIntegerField(default=0, help_text="All lines at the accepted price.")
     currency = models.CharField(max_length=3, default="CNY")
+    asks_farther_metres = models.PositiveIntegerField(
+        null=True, blank=True, help_text="The next shop is that far, farther than the patient wished: he is asked."
+    )
     created_at = models.DateTimeField()
 
     class Meta:
@@ -125,6 +128,8 @@ class PickUpCode(models.Model):
     usable = models.BooleanField(default=True, help_text="False while the insurer has to confirm first.")
     expires_at = models.DateTimeField()
     tries_left = models.PositiveSmallIntegerField(default=5)
+    shown_at = models.DateTimeField(null=True, blank=True, help_text="When it was found right at the counter.")
+    shown_by = models.CharField(max_length=120, blank=True)
     outcome = models.CharField(max_length=8, choices=CodeState, default=CodeState.ACTIVE)
     created_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)

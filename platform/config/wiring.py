@@ -28,6 +28,8 @@ CHORES: list[tuple[float, str, dict[str, object]]] = [
     (300.0, "journal.services.jobs_parked_tell", {"longer_than_seconds": ABNORMAL_CHECK["parked_seconds"]}),
     (600.0, "claims.services.materials.materials_overdue_return", {"limit": 200}),
     (600.0, "claims.services.ends.claims_close_due", {"limit": 200}),
+    (60.0, "pharmacies.services.orders.orders_expire", {"limit": 200}),
+    (600.0, "pharmacies.services.entries.entries_review", {"limit": 200}),
     (60.0, "settlement.services.contracts.lines_restore", {"limit": 1_000}),
     (60.0, "settlement.services.follow.waiting_look", {"limit": 500}),
     (3_600.0, "settlement.services.recoveries.recoveries_review", {"limit": 1_000}),

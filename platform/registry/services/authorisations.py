@@ -142,6 +142,19 @@ def supply_recorded(*, authorisation_id: UUID, on: date, days: int, now: datetim
 
 
 @transaction.atomic
+def supply_taken_back(
+    *, authorisation_id: UUID, of: tuple[date, int], back_to: tuple[date | None, int], now: datetime
+) -> Authorisation:
+    """The boxes of supply `of` (its day and days) came back: what stood before stands again, unless more was picked up
+    since. Raises NotFound."""
+    row = _locked(authorisation_id)
+    if (row.last_supply_on, row.last_supply_days) == of:
+        row.last_supply_on, row.last_supply_days = back_to
+        write_many([row], fields=["last_supply_on", "last_supply_days"])
+    return row
+
+
+@transaction.atomic
 def authorisation_suspend(
     *, authorisation_id: UUID, reason: str, by: str, now: datetime, trace_id: str
 ) -> Authorisation:

@@ -21,6 +21,7 @@ __all__ = [
     "PrescriptionSpent",
     "prescription_fault",
     "prescription_filled",
+    "prescription_given_back",
     "prescription_store",
 ]
 
@@ -114,6 +115,17 @@ def prescription_filled(*, prescription_id: UUID, on: date, now: datetime) -> Pr
     if fault is not None:
         raise PrescriptionSpent(number=row.number, fault=fault)
     row.filled, row.last_filled_on = row.filled + 1, on
+    row.save(update_fields=["filled", "last_filled_on"])
+    return row
+
+
+@transaction.atomic
+def prescription_given_back(*, prescription_id: UUID, last_filled_on: date | None, now: datetime) -> Prescription:
+    """A filling was undone: one less, the last one was on `last_filled_on`. Raises NotFound."""
+    row = Prescription.objects.select_for_update().filter(pk=prescription_id).first()
+    if row is None:
+        raise NotFound(noun="prescription", noun_zh="处方", key=prescription_id)
+    row.filled, row.last_filled_on = max(0, row.filled - 1), last_filled_on
     row.save(update_fields=["filled", "last_filled_on"])
     return row
 
