@@ -85,7 +85,7 @@ DOMAIN = {
     "prereview": {"composer", "handlers", "rules"},
     "hospitals": {"listener"},
     "insurers": {"sandbox", "spi", "handlers"},
-    "pharmacies": {"codes", "handlers"},
+    "pharmacies": {"handlers", "ranking", "stock_rows"},
     "settlement": {"contracts", "handlers", "rails", "bank", "shapes"},
     "ops": {"claim_story", "story", "doubts", "visitors", "specialty_world", "management"},
 }

@@ -128,7 +128,7 @@ def test_a_licence_that_runs_out_suspends_and_its_last_day_does_not(town: Town) 
     at_its_end = NOW.replace(year=2027)
     assert entries_review(now=at_its_end, limit=10) == 0
     assert entries_review(now=at_its_end + timedelta(days=1), limit=10) == 1
-    live.refresh_from_db()
+    live = Entry.objects.get(pk=live.pk)
     assert (live.state, live.state_reason) == (EntryState.SUSPENDED, "ran_out: LICENCE")
 
 
