@@ -20,6 +20,7 @@ from accounts.states import Scope
 from core.content_policy import lone_page_headers
 from core.errors import NotFound, Problem
 from core.money import Money
+from core.pdf import PdfNotInstalled, pdf_of
 from exchange.services.slips import SlipFacts, slip_give
 from hospitals.listener import database
 from hospitals.listener.api import HIS_NO_IN_PATH, HIS_NO_PARAMETER, ListenerView, in_order, problems
@@ -54,16 +55,6 @@ class NotAcceptable(Problem):
     fix_zh = "请使用 Accept: text/html 或 application/pdf。"
 
 
-class PdfNotInstalled(Problem):
-    code = "pdf_not_installed"
-    status = 406
-    title = "This installation prints no PDF"
-    detail = "The part that makes PDF files is not installed here."
-    detail_zh = "本系统未安装 PDF 组件。"
-    fix = "Send Accept: text/html and print the page; or the operators install the extra `pdf`."
-    fix_zh = "请使用 Accept: text/html 并打印页面；或由运维人员安装 pdf 组件。"
-
-
 class SlipOfTransaction(ListenerView):
     @extend_schema(
         operation_id="transactions_slip",
@@ -90,7 +81,7 @@ class SlipOfTransaction(ListenerView):
                 problem.extra["transaction"] = in_order(answer)
             raise
         page = slip_page(facts, base_url=settings.PUBLIC_URL or request.build_absolute_uri("/"))
-        content = await asyncio.to_thread(_pdf, page) if kind == PDF else page.encode()
+        content = await asyncio.to_thread(pdf_of, page) if kind == PDF else page.encode()
         # `text/html` alone would be read as Latin-1 by some.
         return HttpResponse(content, content_type=PDF if kind == PDF else "text/html; charset=utf-8", headers=HEADERS)
 
@@ -134,18 +125,3 @@ def _preferences(accept: str) -> list[str]:
         if media_type and weight > 0:
             weighed.append((-weight, place, media_type))
     return [media_type for _, _, media_type in sorted(weighed)]
-
-
-def _pdf(page: str) -> bytes:
-    """Raises PdfNotInstalled where the libraries under weasyprint are missing."""
-    try:
-        import weasyprint
-    except OSError:
-        raise PdfNotInstalled from None
-    # Nothing is fetched: a slip refers to nothing outside itself.
-    content: bytes = weasyprint.HTML(string=page, url_fetcher=_nothing).write_pdf()
-    return content
-
-
-def _nothing(url: str, *_: Any, **__: Any) -> Any:
-    raise ValueError("a slip fetches nothing")

@@ -54,6 +54,14 @@ def organisation_by_code(*, code: str) -> Organisation | None:
     return Organisation.objects.filter(code=code).first()
 
 
+def platform_organisation() -> Organisation:
+    """The platform itself, whose own books and days these are. Raises NotFound where it is not set up or not seen."""
+    found = Organisation.objects.filter(kind=OrganisationKind.PLATFORM).order_by("pk").first()
+    if found is None:
+        raise NotFound(noun="organisation", noun_zh="平台机构", key=OrganisationKind.PLATFORM.value)
+    return found
+
+
 def user_by_username(*, username: str) -> User | None:
     """The person who signs in with this name, if this database transaction sees him."""
     return User.objects.filter(username=username).first()

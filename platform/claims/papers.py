@@ -7,7 +7,6 @@ acts, hides or tells of the sender.
 from __future__ import annotations
 
 import io
-import threading
 import zlib
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +18,7 @@ import pypdfium2
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from core.errors import Problem
+from core.pdf import PDFIUM
 
 BYTES: Final = 20 * 1024 * 1024
 PIXELS: Final = 50_000_000  # A telephone's 48 megapixels, and no more.
@@ -34,8 +34,6 @@ FORMATS: Final = {"image/jpeg": "JPEG", "image/png": "PNG", "image/heic": "HEIF"
 # Keys of a PDF's catalogue that act, hide files or tell of the sender.
 ACTING: Final = ("/OpenAction", "/AA", "/AcroForm", "/Metadata", "/PieceInfo", "/Collection", "/AF", "/Perms")
 ON_PAGES: Final = ("/AA", "/Annots", "/Metadata", "/PieceInfo", "/AF")
-# PDFium is not made for threads: one document at a time in a process.
-_pdfium = threading.Lock()
 pillow_heif.register_heif_opener(thumbnails=False)
 pikepdf.settings.set_qpdf_limits(
     max_stream_filters=4,
@@ -273,7 +271,7 @@ def _stream_fits(stream: pikepdf.Stream) -> None:
 
 
 def _pdf_pages(content: bytes) -> list[PageImage]:
-    with _pdfium:
+    with PDFIUM:
         try:
             document = pypdfium2.PdfDocument(content)
         except pypdfium2.PdfiumError as error:

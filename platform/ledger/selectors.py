@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from core.errors import NotFound
 from core.money import Money
 from core.row_security import EVERYTHING
-from ledger.models import Hold, LedgerAccount, Posting
+from ledger.models import Hold, LedgerAccount, Leg, Posting
 
 Organisations = Iterable[int] | str
 
@@ -131,6 +131,60 @@ def postings_of(*, cause_kind: str, cause_ids: Iterable[UUID], organisations: Or
     if organisations != EVERYTHING:
         rows = rows.filter(organisation_id__in=organisations)
     return rows.order_by("booked_at", "pk").prefetch_related("legs__account")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountMove:
+    """One leg on an account, with what its posting says. `amount_minor` is above zero on the account's normal side."""
+
+    posting_id: UUID
+    cause_kind: str
+    cause_id: UUID
+    kind: str
+    evidence_id: UUID
+    booked_day: date
+    amount_minor: int
+
+
+def account_moves(
+    *,
+    organisation_id: int,
+    insurer_organisation_id: int,
+    kind: str,
+    account: str,
+    currency: str,
+    first_day: date,
+    last_day: date,
+    organisations: Organisations,
+) -> list[AccountMove]:
+    """The legs booked on one account on these days, both included, oldest first.
+
+    Raises NotFound when `organisation_id` is not among `organisations`.
+    """
+    if organisations != EVERYTHING and organisation_id not in organisations:
+        raise NotFound(noun="account", noun_zh="科目", key=account)
+    found = LedgerAccount.objects.filter(
+        book__organisation_id=organisation_id,
+        book__insurer_organisation_id=insurer_organisation_id,
+        book__kind=kind,
+        code=account,
+        currency=currency,
+    ).first()
+    if found is None:
+        return []
+    legs = Leg.objects.filter(account_id=found.pk, booked_day__gte=first_day, booked_day__lte=last_day)
+    return [
+        AccountMove(
+            posting_id=leg.posting_id,
+            cause_kind=leg.posting.cause_kind,
+            cause_id=leg.posting.cause_id,
+            kind=leg.posting.kind,
+            evidence_id=leg.posting.evidence_id,
+            booked_day=leg.booked_day,
+            amount_minor=leg.amount_minor if leg.side == found.normal_side else -leg.amount_minor,
+        )
+        for leg in legs.select_related("posting").order_by("booked_day", "posting__booked_at", "posting_id", "line_no")
+    ]
 
 
 @dataclass(frozen=True, slots=True)

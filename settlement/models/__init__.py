@@ -4,6 +4,7 @@ from settlement.models.advances import Advance, AdvanceMove, AdvanceWaiting, Con
 from settlement.models.bank import BankAccount, BankEntry, BankStatement
 from settlement.models.legs import SettlementLeg
 from settlement.models.payouts import PayeeAccount, Payment, PaymentMessage, PayoutBatch, PayoutLine
+from settlement.models.statements import FeeCharge, Statement, StatementLine
 
 __all__ = [
     "Advance",
@@ -14,6 +15,7 @@ __all__ = [
     "BankStatement",
     "Contract",
     "CreditLine",
+    "FeeCharge",
     "Mandate",
     "PayeeAccount",
     "Payment",
@@ -22,4 +24,6 @@ __all__ = [
     "PayoutLine",
     "Recovery",
     "SettlementLeg",
+    "Statement",
+    "StatementLine",
 ]

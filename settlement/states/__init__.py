@@ -16,11 +16,16 @@ from settlement.states.bank import BankMessageKind, BankOutcome, Direction, Entr
 from settlement.states.legs import LegFlow, LegKind, LegState
 from settlement.states.payouts import BatchFlow, BatchState, PaymentFlow, PaymentState
 from settlement.states.recoveries import RecoveryFlow, RecoveryState
+from settlement.states.statements import (
+    CounterpartyRole,
+    FeeKind,
+    LineAnswer,
+    LineKind,
+    StatementFlow,
+    StatementState,
+)
 
 __all__ = [
-    "EXPOSED",
-    "OUTSIDE",
-    "PARTS",
     "AdvanceFlow",
     "AdvanceMoveKind",
     "AdvanceState",
@@ -29,17 +34,25 @@ __all__ = [
     "BatchFlow",
     "BatchState",
     "Bearer",
+    "CounterpartyRole",
     "Direction",
+    "EXPOSED",
     "EntryOutcome",
+    "FeeKind",
     "Funder",
     "LegFlow",
     "LegKind",
     "LegState",
+    "LineAnswer",
     "LineKind",
+    "OUTSIDE",
+    "PARTS",
     "PaymentFlow",
     "PaymentState",
     "RecoveryFlow",
     "RecoveryState",
     "RefusalClass",
+    "StatementFlow",
     "StatementFormat",
+    "StatementState",
 ]

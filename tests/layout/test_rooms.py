@@ -38,6 +38,7 @@ DOMAIN = {
         "faults",
         "ids",
         "money",
+        "pdf",
         "problems",
         "row_security",
         "transitions",
