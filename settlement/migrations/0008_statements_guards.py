@@ -10,7 +10,7 @@ FOOTS = """
 CREATE SEQUENCE settlement_statement_no;
 GRANT USAGE ON SEQUENCE settlement_statement_no TO medisettle_app, medisettle_worker;
 -- The sums on a statement are those of its lines, whoever wrote which of them.
-CREATE FUNCTION settlement_statement_foots() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+CREATE FUNCTION settlement_statement_adds_up() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     wrong integer;
@@ -32,11 +32,11 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-REVOKE ALL ON FUNCTION settlement_statement_foots() FROM PUBLIC;
+REVOKE ALL ON FUNCTION settlement_statement_adds_up() FROM PUBLIC;
 CREATE CONSTRAINT TRIGGER a_statement_is_the_sum_of_its_lines AFTER INSERT OR UPDATE ON settlement_statement
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION settlement_statement_foots();
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION settlement_statement_adds_up();
 CREATE CONSTRAINT TRIGGER a_line_is_part_of_its_statement AFTER INSERT ON settlement_statementline
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION settlement_statement_foots();
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION settlement_statement_adds_up();
 CREATE TRIGGER what_is_stated_is_fixed BEFORE UPDATE ON settlement_statement FOR EACH ROW WHEN (
     (OLD.id, OLD.statement_no, OLD.role, OLD.organisation_id, OLD.insurer_id, OLD.currency, OLD.first_day, OLD.last_day,
      OLD.opening_minor, OLD.gross_minor, OLD.closing_minor, OLD.issued_at)

@@ -147,10 +147,10 @@ def _fee_lines(party: Party, first_day: date, last_day: date) -> list[LineDraft]
         if leg is not None and leg.kind != wanted:
             continue
         reference = f"{charge.kind} {leg.leg_no if leg is not None else f'{charge.month:%Y-%m}'}"
-        about = {"day": charge.charged_on, "claim_no": leg.claim.claim_no if leg is not None else ""}
+        claim_no = leg.claim.claim_no if leg is not None else ""
         kinds = ((LineKind.FEE, charge.net_minor), (LineKind.VAT, charge.vat_minor))
         lines += [
-            LineDraft(kind=kind, reference=reference, amount_minor=sign * minor, fee_id=charge.pk, **about)
+            LineDraft(kind, charge.charged_on, reference, sign * minor, claim_no, fee_id=charge.pk)
             for kind, minor in kinds
         ]
     return lines

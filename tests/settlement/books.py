@@ -9,6 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
+
 from accounts.models import Organisation
 from accounts.services import organisation_create
 from accounts.states import OrganisationKind
@@ -69,6 +71,11 @@ def make_trade(fees: Sequence[dict[str, Any]] = FEES) -> Trade:
     )
     contract_with(trade.insurer, fees)
     return trade
+
+
+@pytest.fixture
+def trade(db: None) -> Trade:
+    return make_trade()
 
 
 def an_organisation(code: str, kind: OrganisationKind, name_zh: str) -> Organisation:

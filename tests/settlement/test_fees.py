@@ -26,7 +26,10 @@ from tests.settlement.books import (
     make_trade,
     second_leg,
     taken_back,
+    trade,
 )
+
+__all__ = ["trade"]
 
 
 def charged(at: Any = IN_NOVEMBER) -> int:

@@ -33,8 +33,10 @@ from tests.settlement.books import (
     post,
     second_leg,
     taken_back,
+    trade,
 )
 
+__all__ = ["trade"]
 INSURER, PHARMACY = CounterpartyRole.INSURER, CounterpartyRole.PHARMACY
 
 
