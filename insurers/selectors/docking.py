@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -34,6 +34,12 @@ def interface_for_claims(*, organisation_id: int) -> Interface | None:
 def module_is_open(*, organisation_id: int, module: Module) -> bool:
     """Whether the insurer has switched this module on."""
     return OpenedModule.objects.filter(organisation_id=organisation_id, module=module, closed_at__isnull=True).exists()
+
+
+def decision_messages(*, digests: Collection[str]) -> dict[str, InboundMessage]:
+    """Verified messages by the digest of their body, insurers at hand; what a decision keeps of the one it came in."""
+    rows = InboundMessage.objects.filter(digest__in=digests, verified=True).select_related("organisation")
+    return {row.digest: row for row in rows.order_by("received_at")}
 
 
 def callback_secrets(*, organisation_id: int) -> Mapping[str, bytes]:

@@ -54,12 +54,10 @@ def organisation_by_code(*, code: str) -> Organisation | None:
     return Organisation.objects.filter(code=code).first()
 
 
-def platform_organisation() -> Organisation:
-    """The platform itself, whose own books and days these are. Raises NotFound where it is not set up or not seen."""
-    found = Organisation.objects.filter(kind=OrganisationKind.PLATFORM).order_by("pk").first()
-    if found is None:
-        raise NotFound(noun="organisation", noun_zh="平台机构", key=OrganisationKind.PLATFORM.value)
-    return found
+def insurer_by_name(*, name: str) -> Organisation | None:
+    """The one insurer of exactly this name, in either language; None where no or several have it."""
+    found = Organisation.objects.filter(Q(name=name) | Q(name_zh=name), kind=OrganisationKind.INSURER)[:2]
+    return found[0] if len(found) == 1 else None
 
 
 def user_by_username(*, username: str) -> User | None:

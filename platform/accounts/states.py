@@ -36,3 +36,4 @@ class Scope(models.TextChoices):
     POLICIES_WRITE = "policies:write"
     CLAIMS_READ = "claims:read"
     MONEY_READ = "money:read"
+    MONEY_WRITE = "money:write"

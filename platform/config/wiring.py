@@ -34,4 +34,7 @@ CHORES: list[tuple[float, str, dict[str, object]]] = [
     (60.0, "settlement.services.follow.waiting_look", {"limit": 500}),
     (3_600.0, "settlement.services.recoveries.recoveries_review", {"limit": 1_000}),
     (600.0, "claims.services.letters.letters_send_due", {"limit": 200}),
+    (30.0, "settlement.services.matching.entries_match", {"limit": 200}),
+    (300.0, "settlement.services.fees.fees_follow", {"by": "fees"}),
+    (300.0, "settlement.services.set_offs.set_offs_make", {"limit": 500}),
 ]

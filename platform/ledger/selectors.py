@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from core.errors import NotFound
 from core.money import Money
 from core.row_security import EVERYTHING
-from ledger.models import Hold, LedgerAccount, Leg, Posting
+from ledger.models import ClosedPeriod, Hold, LedgerAccount, Leg, Posting
 
 Organisations = Iterable[int] | str
 
@@ -209,6 +209,32 @@ def postings_about(*, cause_ids: Iterable[UUID], organisations: Organisations) -
         rows = rows.filter(organisation_id__in=organisations)
     shown = rows.select_related("book__organisation", "book__insurer_organisation")
     return shown.order_by("booked_at", "pk").prefetch_related("legs__account")
+
+
+def postings_booked(
+    *, organisation_id: int, insurer_organisation_id: int, kind: str, first_day: date, last_day: date
+) -> QuerySet[Posting]:
+    """Everything booked in a book on these days, both included, in a fixed order, legs and accounts at hand."""
+    rows = Posting.objects.filter(
+        book__organisation_id=organisation_id,
+        book__insurer_organisation_id=insurer_organisation_id,
+        book__kind=kind,
+        booked_day__gte=first_day,
+        booked_day__lte=last_day,
+    )
+    return rows.order_by("booked_day", "booked_at", "pk").prefetch_related("legs__account")
+
+
+def month_is_closed(*, organisation_id: int, insurer_organisation_id: int, kind: str, last_day: date) -> bool:
+    """Whether the month that ends on `last_day` takes no posting any more."""
+    closed = ClosedPeriod.objects.filter(
+        book__organisation_id=organisation_id,
+        book__insurer_organisation_id=insurer_organisation_id,
+        book__kind=kind,
+        last_day=last_day,
+        length=ClosedPeriod.Length.MONTH,
+    )
+    return closed.exists()
 
 
 def holds_about(*, cause_ids: Iterable[UUID], organisations: Organisations) -> QuerySet[Hold]:

@@ -2,6 +2,7 @@
 
 from settlement.models.advances import Advance, AdvanceMove, AdvanceWaiting, Contract, CreditLine, Mandate, Recovery
 from settlement.models.bank import BankAccount, BankEntry, BankStatement
+from settlement.models.collections import AdviceLine, Allocation, RemittanceAdvice, SetOff, SuspenseItem
 from settlement.models.legs import SettlementLeg
 from settlement.models.payouts import PayeeAccount, Payment, PaymentMessage, PayoutBatch, PayoutLine
 from settlement.models.statements import FeeCharge, Statement, StatementLine
@@ -10,6 +11,8 @@ __all__ = [
     "Advance",
     "AdvanceMove",
     "AdvanceWaiting",
+    "AdviceLine",
+    "Allocation",
     "BankAccount",
     "BankEntry",
     "BankStatement",
@@ -23,7 +26,10 @@ __all__ = [
     "PayoutBatch",
     "PayoutLine",
     "Recovery",
+    "RemittanceAdvice",
+    "SetOff",
     "SettlementLeg",
     "Statement",
     "StatementLine",
+    "SuspenseItem",
 ]

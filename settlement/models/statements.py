@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from settlement.models.legs import SettlementLeg
-from settlement.states import CounterpartyRole, FeeKind, LineAnswer, LineKind, StatementFlow
+from settlement.states import CounterpartyRole, FeeKind, LineAnswer, StatementFlow, StatementLineKind
 
 
 class FeeCharge(models.Model):
@@ -117,7 +117,7 @@ class StatementLine(models.Model):
     statement = models.ForeignKey(Statement, on_delete=models.PROTECT, related_name="lines")
     organisation_id = models.BigIntegerField(help_text="The statement's.")
     line_no = models.PositiveIntegerField()
-    kind = models.CharField(max_length=10, choices=LineKind)
+    kind = models.CharField(max_length=10, choices=StatementLineKind)
     day = models.DateField()
     reference = models.CharField(max_length=80, help_text="Leg number, fee, or the bank's reference.")
     claim_no = models.CharField(max_length=40, blank=True)

@@ -5,19 +5,24 @@ from __future__ import annotations
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from accounts.selectors import platform_organisation
+from accounts.selectors import organisation_time_zone, platform_id
 from ledger.selectors import trial_balance
 from ledger.services import BookKey, BookKind
 
 
 def book_with(*, insurer_id: int) -> BookKey:
     """The book of advances between the platform and the insurer. Raises NotFound without a platform."""
-    return BookKey(platform_organisation().pk, insurer_id, BookKind.ADVANCE)
+    return BookKey(platform_id(), insurer_id, BookKind.ADVANCE)
 
 
 def platform_day(now: datetime) -> date:
     """The day on which something is booked now in the platform's books."""
-    return now.astimezone(ZoneInfo(platform_organisation().time_zone)).date()
+    return now.astimezone(platform_zone()).date()
+
+
+def platform_zone() -> ZoneInfo:
+    """By whose calendar the platform's books count days."""
+    return ZoneInfo(organisation_time_zone(platform_id()))
 
 
 def fees_account(organisation_id: int) -> str:

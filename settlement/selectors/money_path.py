@@ -18,6 +18,21 @@ from core.errors import Conflict, NotFound
 from core.row_security import EVERYTHING, seen_by
 from exchange.selectors.money import EvidenceRead, bills_asked, evidence_read, transactions_asked
 from ledger.selectors import MoneyAsked, holds_about, postings_about
+from settlement.selectors.money_asked import (
+    advances_asked,
+    claims_asked,
+    entries_asked,
+    legs_asked,
+    payments_asked,
+    statements_asked,
+)
+from settlement.selectors.money_evidence import (
+    advance_moves_read,
+    allocations_read,
+    entries_read,
+    fees_read,
+    payments_read,
+)
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -32,9 +47,22 @@ Finder = Callable[..., list[MoneyAsked]]
 FINDERS: dict[str, Finder] = {
     "transaction": transactions_asked,
     "bill": bills_asked,
+    "claim": claims_asked,
+    "advance": advances_asked,
+    "leg": legs_asked,
+    "payment": payments_asked,
+    "bank_entry": entries_asked,
+    "statement": statements_asked,
 }
 # Who knows evidence by its id; each is asked for what the ones before it did not know.
-READERS: tuple[Callable[..., dict[UUID, EvidenceRead]], ...] = (evidence_read,)
+READERS: tuple[Callable[..., dict[UUID, EvidenceRead]], ...] = (
+    evidence_read,
+    advance_moves_read,
+    allocations_read,
+    entries_read,
+    fees_read,
+    payments_read,
+)
 # Accounts of the platform's book with an insurer that the insurer is shown.
 INSURERS_ACCOUNTS = ("receivable", "prefund")
 

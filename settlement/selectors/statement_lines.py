@@ -10,14 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from accounts.selectors import platform_organisation
 from core.row_security import EVERYTHING
 from ledger.selectors import AccountMove, account_moves
-from settlement.models import AdvanceMove, FeeCharge, SettlementLeg
-from settlement.selectors.books import balances_until, book_with, fees_account, payable_account
-from settlement.states import CounterpartyRole, LegKind, LegState, LineKind
+from settlement.models import AdvanceMove, FeeCharge, PayoutLine, SettlementLeg
+from settlement.selectors.books import balances_until, book_with, fees_account, payable_account, platform_zone
+from settlement.states import AdvanceMoveKind, CounterpartyRole, LegKind, LegState, StatementLineKind
 
 SET_OFF = "settlement.set_off"
 FIRST_DAY = date(2000, 1, 1)
@@ -37,7 +35,7 @@ class Party:
 class LineDraft:
     """A line to be. `amount_minor` is signed: what an insurer owes, what a pharmacy gets."""
 
-    kind: LineKind
+    kind: StatementLineKind
     day: date
     reference: str
     amount_minor: int
@@ -70,17 +68,17 @@ class Footing:
 
 def foot(opening_minor: int, lines: Iterable[LineDraft]) -> Footing:
     """Add the lines up by kind."""
-    sums = dict.fromkeys(LineKind, 0)
+    sums = dict.fromkeys(StatementLineKind, 0)
     for line in lines:
         sums[line.kind] += line.amount_minor
     return Footing(
         opening_minor=opening_minor,
-        gross_minor=sums[LineKind.LEG] + sums[LineKind.LEG_BACK],
-        fee_minor=sums[LineKind.FEE],
-        vat_minor=sums[LineKind.VAT],
-        set_off_minor=sums[LineKind.SET_OFF],
-        paid_minor=sums[LineKind.PAYMENT],
-        other_minor=sums[LineKind.OTHER],
+        gross_minor=sums[StatementLineKind.LEG] + sums[StatementLineKind.LEG_BACK],
+        fee_minor=sums[StatementLineKind.FEE],
+        vat_minor=sums[StatementLineKind.VAT],
+        set_off_minor=sums[StatementLineKind.SET_OFF],
+        paid_minor=sums[StatementLineKind.PAYMENT],
+        other_minor=sums[StatementLineKind.OTHER],
     )
 
 
@@ -104,14 +102,15 @@ def ledger_says(*, party: Party, last_day: date) -> tuple[int, int]:
     if party.role == CounterpartyRole.PHARMACY:
         ours = foot(0, lines_between(party=party, first_day=FIRST_DAY, last_day=last_day)).closing_minor
         return ours, -balances.get(payable_account(party.organisation_id), 0) - fees_minor
-    ours = sum(
+    shared = sum(
         line.amount_minor
         for sharer in _sharers(party)
         for line in _insurer_lines(sharer, FIRST_DAY, last_day)
         if line.fee_id is None
     )
-    fees = sum(line.amount_minor for line in _fee_lines(party, FIRST_DAY, last_day))
-    return ours + fees, balances.get("receivable", 0) + fees_minor
+    own = lines_between(party=party, first_day=FIRST_DAY, last_day=last_day)
+    fees = sum(line.amount_minor for line in own if line.fee_id is not None)
+    return shared + fees, balances.get("receivable", 0) + fees_minor
 
 
 def _sharers(party: Party) -> list[Party]:
@@ -123,7 +122,7 @@ def _sharers(party: Party) -> list[Party]:
 
 def days_bounds(first_day: date, last_day: date) -> tuple[datetime, datetime]:
     """The first moment of the first day and of the day after the last, in the platform's time zone."""
-    zone = ZoneInfo(platform_organisation().time_zone)
+    zone = platform_zone()
     return (
         datetime.combine(first_day, time(), zone),
         datetime.combine(last_day + timedelta(days=1), time(), zone),
@@ -148,7 +147,7 @@ def _fee_lines(party: Party, first_day: date, last_day: date) -> list[LineDraft]
             continue
         reference = f"{charge.kind} {leg.leg_no if leg is not None else f'{charge.month:%Y-%m}'}"
         claim_no = leg.claim.claim_no if leg is not None else ""
-        kinds = ((LineKind.FEE, charge.net_minor), (LineKind.VAT, charge.vat_minor))
+        kinds = ((StatementLineKind.FEE, charge.net_minor), (StatementLineKind.VAT, charge.vat_minor))
         lines += [
             LineDraft(kind, charge.charged_on, reference, sign * minor, claim_no, fee_id=charge.pk)
             for kind, minor in kinds
@@ -166,17 +165,19 @@ def _insurer_lines(party: Party, first_day: date, last_day: date) -> list[LineDr
         currency=party.currency,
     ).select_related("claim")
     made = [
-        _leg_line(LineKind.LEG, leg, leg.created_at.astimezone(zone).date(), leg.amount_minor)
+        _leg_line(StatementLineKind.LEG, leg, leg.created_at.astimezone(zone).date(), leg.amount_minor)
         for leg in legs.filter(created_at__gte=begin, created_at__lt=end).order_by("created_at", "pk")
     ]
     back = legs.filter(state=LegState.REVERSED, state_at__gte=begin, state_at__lt=end).order_by("state_at", "pk")
     return made + [
-        _leg_line(LineKind.LEG_BACK, leg, leg.state_at.astimezone(zone).date(), leg.settled_minor - leg.amount_minor)
+        _leg_line(
+            StatementLineKind.LEG_BACK, leg, leg.state_at.astimezone(zone).date(), leg.settled_minor - leg.amount_minor
+        )
         for leg in back
     ]
 
 
-def _leg_line(kind: LineKind, leg: SettlementLeg, day: date, minor: int) -> LineDraft:
+def _leg_line(kind: StatementLineKind, leg: SettlementLeg, day: date, minor: int) -> LineDraft:
     return LineDraft(
         kind=kind, day=day, reference=leg.leg_no, amount_minor=minor, claim_no=leg.claim.claim_no, leg_id=leg.pk
     )
@@ -195,22 +196,41 @@ def _pharmacy_lines(party: Party, first_day: date, last_day: date) -> list[LineD
         organisations=EVERYTHING,
     )
     legs = _legs_behind(moves, party)
-    return [line for move in moves if (line := _pharmacy_line(move, legs.get(move.evidence_id))) is not None]
+    lines = PayoutLine.objects.filter(pk__in={move.cause_id for move in moves}).select_related("payment", "leg__claim")
+    paid = {line.pk: line for line in lines}
+    drafts = [_pharmacy_line(move, legs.get(move.evidence_id), paid.get(move.cause_id)) for move in moves]
+    return [draft for draft in drafts if draft is not None]
 
 
-def _pharmacy_line(move: AccountMove, leg: SettlementLeg | None) -> LineDraft | None:
+def _pharmacy_line(move: AccountMove, leg: SettlementLeg | None, paid: PayoutLine | None) -> LineDraft | None:
     """One leg of the payable. What is moved to the fees' account changes nothing of what is open."""
     if move.cause_kind == SET_OFF and move.kind == "fees":
         return None
     if leg is not None:
-        kind = LineKind.LEG if move.amount_minor > 0 else LineKind.LEG_BACK
+        kind = StatementLineKind.LEG if move.amount_minor > 0 else StatementLineKind.LEG_BACK
+        if move.kind == AdvanceMoveKind.RECOVER:
+            kind = StatementLineKind.SET_OFF
         return _leg_line(kind, leg, move.booked_day, move.amount_minor)
-    kind = LineKind.SET_OFF if move.cause_kind == SET_OFF else LineKind.PAYMENT
+    if paid is not None:
+        return _paid_line(move, paid)
     return LineDraft(
-        kind=kind,
+        kind=StatementLineKind.PAYMENT,
         day=move.booked_day,
         reference=f"{move.kind} {move.cause_id}"[:80],
         amount_minor=move.amount_minor,
+        cause_id=move.cause_id,
+    )
+
+
+def _paid_line(move: AccountMove, paid: PayoutLine) -> LineDraft:
+    """Paid out, or come back from the bank, under the reference that is on the bank's statement."""
+    return LineDraft(
+        kind=StatementLineKind.PAYMENT,
+        day=move.booked_day,
+        reference=paid.payment.message_id if paid.payment is not None else move.kind,
+        amount_minor=move.amount_minor,
+        claim_no=paid.leg.claim.claim_no,
+        leg_id=paid.leg_id,
         cause_id=move.cause_id,
     )
 

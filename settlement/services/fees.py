@@ -5,11 +5,10 @@ A fee is never part of an advance: Dr fees_receivable of the counterparty, Cr fe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -19,33 +18,16 @@ from core.money import EXPONENTS, Money, rounded
 from core.row_security import EVERYTHING, seen_by
 from ledger.selectors import postings_about
 from ledger.services import MirrorDraft, PostingDraft, credit, debit, postings_mirror, postings_write
+from settlement.contracts import Fee
 from settlement.models import Contract, FeeCharge, SettlementLeg
 from settlement.selectors.books import book_with, fees_account, platform_day
+from settlement.selectors.contracts import Agreed, ContractMissing, contract_on
 from settlement.states import CounterpartyRole, FeeKind, LegKind, LegState
 
 CAUSE = "settlement.fee"
-BASIS_POINTS = 10_000
 CHARGED_AT_ONCE = 500
+LOOKS_BACK = timedelta(days=7)  # A worker may stand still for so long and no fee is missed.
 LEG_OF = {CounterpartyRole.INSURER: LegKind.FIRST, CounterpartyRole.PHARMACY: LegKind.SECOND}
-
-
-@dataclass(frozen=True, slots=True)
-class FeeRule:
-    """One fee of a contract. `amount_minor` for PER_CLAIM and PER_MONTH, `basis_points` of the leg for PER_CENT."""
-
-    number: int
-    counterparty: CounterpartyRole
-    kind: FeeKind
-    amount_minor: int
-    basis_points: int
-    vat_basis_points: int
-
-    def net_minor(self, leg_minor: int, currency: str) -> int:
-        """What the fee is before VAT, rounded half up; 0 where it comes to nothing."""
-        return part_of(leg_minor, self.basis_points, currency) if self.kind == FeeKind.PER_CENT else self.amount_minor
-
-    def vat_minor(self, net_minor: int, currency: str) -> int:
-        return part_of(net_minor, self.vat_basis_points, currency)
 
 
 def part_of(minor: int, basis_points: int, currency: str) -> int:
@@ -54,19 +36,9 @@ def part_of(minor: int, basis_points: int, currency: str) -> int:
     return rounded(exact, currency=currency, rounding="half_up").minor
 
 
-def fee_rules(body: Mapping[str, Any]) -> list[FeeRule]:
-    """The fees of a contract in their order."""
-    return [
-        FeeRule(
-            number=number,
-            counterparty=CounterpartyRole(fee["counterparty"]),
-            kind=FeeKind(fee["kind"]),
-            amount_minor=fee.get("amount_minor") or 0,
-            basis_points=fee.get("basis_points") or 0,
-            vat_basis_points=fee.get("vat_basis_points") or 0,
-        )
-        for number, fee in enumerate(body.get("fees", ()), start=1)
-    ]
+def net_of(fee: Fee, leg_minor: int, currency: str) -> int:
+    """What the fee is before VAT, rounded half up; 0 where it comes to nothing."""
+    return part_of(leg_minor, fee.basis_points, currency) if fee.kind == FeeKind.PER_CENT else fee.amount_minor
 
 
 def fees_charge(*, since: datetime, by: str, now: datetime) -> int:
@@ -79,6 +51,11 @@ def fees_charge(*, since: datetime, by: str, now: datetime) -> int:
         for legs in _legs_by_and_by(since):
             written += _write(_for_legs(legs, by=by, now=now), now=now)
         return written + _write(_for_month(platform_day(now).replace(day=1), by=by, now=now), now=now)
+
+
+def fees_follow(*, by: str, now: datetime) -> int:
+    """The chore: whatever was made in the last days and has no fee yet."""
+    return fees_charge(since=now - LOOKS_BACK, by=by, now=now)
 
 
 def _legs_by_and_by(since: datetime) -> Iterator[list[SettlementLeg]]:
@@ -99,53 +76,56 @@ def _legs_by_and_by(since: datetime) -> Iterator[list[SettlementLeg]]:
         done = legs[-1]
 
 
-def _contract_on(insurer_id: int, day: date) -> Contract | None:
-    signed = Contract.objects.filter(organisation_id=insurer_id, effective_from__lte=day)
-    return signed.order_by("-effective_from", "-number").first()
+def _agreed(insurer_id: int, day: date) -> Agreed | None:
+    try:
+        return contract_on(organisation_id=insurer_id, on=day)
+    except ContractMissing:
+        return None
 
 
 def _for_legs(legs: Iterable[SettlementLeg], *, by: str, now: datetime) -> list[FeeCharge]:
-    contracts: dict[int, Contract | None] = {}
+    day, agreed = platform_day(now), dict[int, Agreed | None]()
     charges = []
     for leg in legs:
-        if leg.insurer_id not in contracts:
-            contracts[leg.insurer_id] = _contract_on(leg.insurer_id, platform_day(now))
-        contract = contracts[leg.insurer_id]
-        if contract is not None:
-            rules = [rule for rule in fee_rules(contract.body) if _applies(rule, leg)]
-            charges += [_charge(rule, contract, leg=leg, by=by, now=now) for rule in rules]
+        if leg.insurer_id not in agreed:
+            agreed[leg.insurer_id] = _agreed(leg.insurer_id, day)
+        contract = agreed[leg.insurer_id]
+        for number, fee in enumerate(contract.terms.fees if contract is not None else (), start=1):
+            if contract is not None and _applies(fee, leg):
+                about = _About(leg.organisation_id, leg.insurer_id, leg.currency, leg=leg)
+                charges.append(_charge(number, fee, contract, about, by=by, now=now))
     return [charge for charge in charges if charge.net_minor > 0]
 
 
-def _applies(rule: FeeRule, leg: SettlementLeg) -> bool:
+def _applies(fee: Fee, leg: SettlementLeg) -> bool:
     """A fee per claim is the lead insurer's alone; a share of the amount everybody's on his own leg."""
-    if rule.kind == FeeKind.PER_MONTH or LEG_OF[rule.counterparty] != leg.kind:
+    if fee.kind == FeeKind.PER_MONTH or LEG_OF[CounterpartyRole(fee.counterparty)] != leg.kind:
         return False
-    return rule.kind == FeeKind.PER_CENT or leg.kind != LegKind.FIRST or leg.organisation_id == leg.insurer_id
+    return fee.kind == FeeKind.PER_CENT or leg.kind != LegKind.FIRST or leg.organisation_id == leg.insurer_id
 
 
 def _for_month(month: date, *, by: str, now: datetime) -> list[FeeCharge]:
-    """The monthly fee of every insurer with a contract, and of every pharmacy that had a leg in the last month."""
+    """The monthly fee of every insurer with a contract, and of every pharmacy that ever handed over for it."""
     charges = []
     for insurer_id in Contract.objects.order_by().values_list("organisation_id", flat=True).distinct():
-        contract = _contract_on(insurer_id, month)
-        for rule in fee_rules(contract.body) if contract is not None else ():
-            if rule.kind == FeeKind.PER_MONTH and contract is not None and rule.amount_minor > 0:
-                parties = _monthly_parties(rule, insurer_id)
-                known = _charged_for(month, insurer_id, rule.number)
+        contract = _agreed(insurer_id, month)
+        for number, fee in enumerate(contract.terms.fees if contract is not None else (), start=1):
+            if contract is not None and fee.kind == FeeKind.PER_MONTH:
+                known = _charged_for(month, insurer_id, number)
+                abouts = [_About(*party, month=month) for party in _monthly_parties(fee, insurer_id)]
                 charges += [
-                    _charge(rule, contract, organisation_id=party, currency=currency, month=month, by=by, now=now)
-                    for party, currency in parties
-                    if (party, currency) not in known
+                    _charge(number, fee, contract, about, by=by, now=now)
+                    for about in abouts
+                    if (about.organisation_id, about.currency) not in known
                 ]
     return charges
 
 
-def _monthly_parties(rule: FeeRule, insurer_id: int) -> list[tuple[int, str]]:
-    legs = SettlementLeg.objects.filter(insurer_id=insurer_id, kind=LEG_OF[rule.counterparty])
-    if rule.counterparty == CounterpartyRole.INSURER:
+def _monthly_parties(fee: Fee, insurer_id: int) -> list[tuple[int, int, str]]:
+    legs = SettlementLeg.objects.filter(insurer_id=insurer_id, kind=LEG_OF[CounterpartyRole(fee.counterparty)])
+    if fee.counterparty == CounterpartyRole.INSURER:
         legs = legs.filter(organisation_id=insurer_id)
-    return sorted(set(legs.order_by().values_list("organisation_id", "currency").distinct()))
+    return sorted(set(legs.order_by().values_list("organisation_id", "insurer_id", "currency").distinct()))
 
 
 def _charged_for(month: date, insurer_id: int, rule_no: int) -> set[tuple[int, str]]:
@@ -153,32 +133,32 @@ def _charged_for(month: date, insurer_id: int, rule_no: int) -> set[tuple[int, s
     return set(rows.values_list("organisation_id", "currency"))
 
 
-def _charge(
-    rule: FeeRule,
-    contract: Contract,
-    *,
-    leg: SettlementLeg | None = None,
-    organisation_id: int = 0,
-    currency: str = "",
-    month: date | None = None,
-    by: str,
-    now: datetime,
-) -> FeeCharge:
-    currency = leg.currency if leg is not None else currency
-    net_minor = rule.net_minor(leg.amount_minor if leg is not None else 0, currency)
+@dataclass(frozen=True, slots=True)
+class _About:
+    """Who owes a fee in whose book, and for what: a leg or a month."""
+
+    organisation_id: int
+    insurer_id: int
+    currency: str
+    leg: SettlementLeg | None = None
+    month: date | None = None
+
+
+def _charge(number: int, fee: Fee, contract: Agreed, about: _About, *, by: str, now: datetime) -> FeeCharge:
+    net_minor = net_of(fee, about.leg.amount_minor if about.leg is not None else 0, about.currency)
     return FeeCharge(
         id=uuid7(now),
-        organisation_id=leg.organisation_id if leg is not None else organisation_id,
-        insurer_id=contract.organisation_id,
-        contract=contract,
-        rule_no=rule.number,
-        kind=rule.kind,
-        leg=leg,
-        month=month,
+        organisation_id=about.organisation_id,
+        insurer_id=about.insurer_id,
+        contract_id=contract.contract_id,
+        rule_no=number,
+        kind=fee.kind,
+        leg=about.leg,
+        month=about.month,
         net_minor=net_minor,
-        vat_basis_points=rule.vat_basis_points,
-        vat_minor=rule.vat_minor(net_minor, currency),
-        currency=currency,
+        vat_basis_points=fee.vat_basis_points,
+        vat_minor=part_of(net_minor, fee.vat_basis_points, about.currency),
+        currency=about.currency,
         charged_on=platform_day(now),
         charged_at=now,
         by=by,

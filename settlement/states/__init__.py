@@ -13,6 +13,7 @@ from settlement.states.advances import (
     RefusalClass,
 )
 from settlement.states.bank import BankMessageKind, BankOutcome, Direction, EntryOutcome, StatementFormat
+from settlement.states.collections import AllocationKind, AllocationWay
 from settlement.states.legs import LegFlow, LegKind, LegState
 from settlement.states.payouts import BatchFlow, BatchState, PaymentFlow, PaymentState
 from settlement.states.recoveries import RecoveryFlow, RecoveryState
@@ -20,15 +21,20 @@ from settlement.states.statements import (
     CounterpartyRole,
     FeeKind,
     LineAnswer,
-    LineKind,
     StatementFlow,
+    StatementLineKind,
     StatementState,
 )
 
 __all__ = [
+    "EXPOSED",
+    "OUTSIDE",
+    "PARTS",
     "AdvanceFlow",
     "AdvanceMoveKind",
     "AdvanceState",
+    "AllocationKind",
+    "AllocationWay",
     "BankMessageKind",
     "BankOutcome",
     "BatchFlow",
@@ -36,7 +42,6 @@ __all__ = [
     "Bearer",
     "CounterpartyRole",
     "Direction",
-    "EXPOSED",
     "EntryOutcome",
     "FeeKind",
     "Funder",
@@ -45,8 +50,6 @@ __all__ = [
     "LegState",
     "LineAnswer",
     "LineKind",
-    "OUTSIDE",
-    "PARTS",
     "PaymentFlow",
     "PaymentState",
     "RecoveryFlow",
@@ -54,5 +57,6 @@ __all__ = [
     "RefusalClass",
     "StatementFlow",
     "StatementFormat",
+    "StatementLineKind",
     "StatementState",
 ]

@@ -49,7 +49,7 @@ class FeeKind(models.TextChoices):
     PER_MONTH = "PER_MONTH"
 
 
-class LineKind(models.TextChoices):
+class StatementLineKind(models.TextChoices):
     LEG = "LEG"  # Owed for a claim.
     LEG_BACK = "LEG_BACK"  # Owed no more: the goods came back, the decision was reopened.
     FEE = "FEE"

@@ -20,12 +20,26 @@ from core.ids import new_trace_id, uuid7
 from core.money import Money
 from core.transitions import write_many
 from ledger.services import PostingDraft, credit, debit, postings_write
-from settlement.models import Advance, AdvanceMove, Contract, Mandate, SettlementLeg
+from settlement.models import Advance, AdvanceMove, Mandate, SettlementLeg
 from settlement.selectors.books import book_with, payable_account
 from settlement.selectors.statement_lines import Party
+from settlement.services.contracts import contract_sign
 from settlement.states import AdvanceMoveKind, CounterpartyRole, LegKind
 from tests.claims.house import draft_of, in_confirmation
 from tests.registry.house import Shelf, make_shelf
+from tests.settlement.house import CONTRACT
+
+
+def fee(counterparty: str, kind: str, *, amount_minor: int = 0, basis_points: int = 0) -> dict[str, Any]:
+    """A line of the agreement, with 6 % VAT."""
+    return {
+        "counterparty": counterparty,
+        "kind": kind,
+        "amount_minor": amount_minor,
+        "basis_points": basis_points,
+        "vat_basis_points": 600,
+    }
+
 
 OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
 # 10 in the morning in Shanghai.
@@ -33,9 +47,9 @@ IN_OCTOBER = datetime(2026, 10, 12, 2, 0, tzinfo=UTC)
 IN_NOVEMBER = datetime(2026, 11, 12, 2, 0, tzinfo=UTC)
 IN_DECEMBER = datetime(2026, 12, 3, 2, 0, tzinfo=UTC)
 FEES: Sequence[dict[str, Any]] = (
-    {"counterparty": "INSURER", "kind": "PER_CLAIM", "amount_minor": 3_000, "vat_basis_points": 600},
-    {"counterparty": "INSURER", "kind": "PER_MONTH", "amount_minor": 50_000, "vat_basis_points": 600},
-    {"counterparty": "PHARMACY", "kind": "PER_CENT", "basis_points": 150, "vat_basis_points": 600},
+    fee("INSURER", "PER_CLAIM", amount_minor=3_000),
+    fee("INSURER", "PER_MONTH", amount_minor=50_000),
+    fee("PHARMACY", "PER_CENT", basis_points=150),
 )
 _numbers = itertools.count(1)
 
@@ -84,16 +98,14 @@ def an_organisation(code: str, kind: OrganisationKind, name_zh: str) -> Organisa
     )
 
 
-def contract_with(insurer: Organisation, fees: Sequence[dict[str, Any]]) -> Contract:
-    return Contract.objects.create(
-        id=uuid4(),
-        organisation=insurer,
-        number=1,
+def contract_with(insurer: Organisation, fees: Sequence[dict[str, Any]]) -> None:
+    contract_sign(
+        organisation_id=insurer.pk,
         effective_from=date(2026, 1, 1),
-        body={"fees": list(fees)},
+        body={**CONTRACT, "fees": list(fees)},
         drafted_by="li",
-        approved_by="wang",
-        approved_at=IN_OCTOBER,
+        by="wang",
+        now=IN_OCTOBER,
     )
 
 

@@ -13,15 +13,15 @@ from core.money import LARGEST_MINOR
 from ledger.services import prove
 from settlement.models import FeeCharge
 from settlement.selectors.books import balances_until
-from settlement.services.fees import fee_rules, fees_charge, part_of
+from settlement.services.fees import fees_charge, part_of
 from settlement.states import FeeKind
 from tests.roles import as_role, refused, rows
 from tests.settlement.books import (
-    FEES,
     IN_DECEMBER,
     IN_NOVEMBER,
     IN_OCTOBER,
     Trade,
+    fee,
     first_leg,
     make_trade,
     second_leg,
@@ -105,7 +105,7 @@ def test_without_a_contract_or_a_fee_in_it_nothing_is_charged(db: None) -> None:
 
 
 def test_a_fee_that_comes_to_nothing_is_none(db: None) -> None:
-    trade = make_trade(fees=[{"counterparty": "PHARMACY", "kind": "PER_CENT", "basis_points": 1}])
+    trade = make_trade(fees=[fee("PHARMACY", "PER_CENT", basis_points=1)])
     second_leg(trade, 4_999, at=IN_NOVEMBER)
     assert charged() == 0
 
@@ -136,11 +136,3 @@ def test_a_part_is_rounded_half_up_and_never_more_than_the_whole(minor: int, bas
 @pytest.mark.parametrize(("minor", "part"), [(49, 0), (50, 1), (149, 1), (150, 2)])
 def test_halves_go_up(minor: int, part: int) -> None:
     assert part_of(minor, 100, "CNY") == part
-
-
-def test_rules_are_numbered_in_the_order_of_the_contract() -> None:
-    assert [(rule.number, rule.kind) for rule in fee_rules({"fees": FEES})] == [
-        (1, "PER_CLAIM"),
-        (2, "PER_MONTH"),
-        (3, "PER_CENT"),
-    ]

@@ -17,7 +17,7 @@ from settlement.selectors.statement_lines import LineDraft, Party, foot
 from settlement.selectors.statements import statement_lines, statements_visible
 from settlement.services.fees import fees_charge
 from settlement.services.statements import MonthNotOver, NothingToState, StatementDoesNotFoot, statement_make
-from settlement.states import CounterpartyRole, LineKind
+from settlement.states import CounterpartyRole, StatementLineKind
 from tests.ledger.cast import constraints_now
 from tests.roles import as_role, refused, rows
 from tests.settlement.books import (
@@ -241,13 +241,13 @@ def stated(party: Party) -> int:
 
 @given(
     st.integers(-(10**12), 10**12),
-    st.lists(st.tuples(st.sampled_from(list(LineKind)), st.integers(-(10**12), 10**12)), max_size=50),
+    st.lists(st.tuples(st.sampled_from(list(StatementLineKind)), st.integers(-(10**12), 10**12)), max_size=50),
 )
 def test_the_closing_is_the_opening_with_every_line_whatever_its_kind(
-    opening: int, lines: list[tuple[LineKind, int]]
+    opening: int, lines: list[tuple[StatementLineKind, int]]
 ) -> None:
     drafts = [LineDraft(kind, NOVEMBER, "x", minor) for kind, minor in lines]
     footing = foot(opening, drafts)
     assert footing.closing_minor == opening + sum(minor for _, minor in lines)
-    fee = sum(minor for kind, minor in lines if kind in (LineKind.FEE, LineKind.VAT))
+    fee = sum(minor for kind, minor in lines if kind in (StatementLineKind.FEE, StatementLineKind.VAT))
     assert footing.net_minor - footing.gross_minor == fee

@@ -75,6 +75,11 @@ def insurers_of(*, claim: Claim) -> list[tuple[int, int]]:
     return list(rows.values_list("organisation_id", "basis_points"))
 
 
+def decisions_by_id(*, ids: Collection[UUID]) -> list[Decision]:
+    """Those of `ids` that are decisions which this database transaction sees."""
+    return list(Decision.objects.filter(pk__in=ids))
+
+
 def materials_requests_of(*, claim: Claim) -> list[MaterialsRequest]:
     """The latest first; the open one, if any, is it."""
     return list(claim.materials_requests.order_by("-number"))
