@@ -43,7 +43,8 @@ def claims_asked(*, key: str, organisations: Organisations) -> list[MoneyAsked]:
 
 def advances_asked(*, key: str, organisations: Organisations) -> list[MoneyAsked]:
     """An advance by its id, with its legs and what became of them."""
-    rows = _seen(Advance.objects.filter(pk=as_uuid(key)), organisations) if as_uuid(key) else ()
+    pk = as_uuid(key)
+    rows = _seen(Advance.objects.filter(pk=pk), organisations) if pk is not None else ()
     return [
         MoneyAsked(
             "advance",

@@ -62,7 +62,7 @@ def payments_read(*, ids: Iterable[UUID]) -> dict[UUID, EvidenceRead]:
     last = {one.payment_id: one for one in PaymentMessage.objects.filter(payment__in=by_id).order_by("armed_at", "pk")}
     read = {}
     for one in wanted:
-        payment = by_id.get(lines.get(one, one))  # type: ignore[arg-type]
+        payment = by_id.get(lines.get(one, one))
         if payment is not None:
             message = _payment_message(payment, last.get(payment.pk))
             read[one] = EvidenceRead(one, "PAYMENT", payment.state, payment.reason_code, payment.state_at, message)

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import F, QuerySet, Sum
+from django.db.models import F, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
 
 from core.errors import Conflict
 from core.ids import new_trace_id, uuid7
@@ -97,12 +98,10 @@ def _taken(take: Callable[..., int], one: UUID, now: datetime) -> int:
 
 
 def _open_fees() -> QuerySet[FeeCharge]:
-    standing = FeeCharge.objects.filter(undoes__isnull=True, undone_by__isnull=True)
-    ours = standing.filter(leg__kind=LegKind.SECOND) | standing.filter(leg__isnull=True).exclude(
-        organisation_id=F("insurer_id")
-    )
-    taken = ours.annotate(taken=Sum("set_offs__amount_minor"))
-    return taken.exclude(taken__gte=F("net_minor") + F("vat_minor")).order_by("charged_at", "pk")
+    of_pharmacy = Q(leg__kind=LegKind.SECOND) | (Q(leg__isnull=True) & ~Q(organisation_id=F("insurer_id")))
+    standing = FeeCharge.objects.filter(of_pharmacy, undoes__isnull=True, undone_by__isnull=True)
+    counted = standing.annotate(taken=Coalesce(Sum("set_offs__amount_minor"), 0))
+    return counted.filter(taken__lt=F("net_minor") + F("vat_minor")).order_by("charged_at", "pk")
 
 
 def _open_recoveries(now: datetime) -> QuerySet[Recovery]:

@@ -19,7 +19,8 @@ from claims.services.drafts import claim_draft
 from core.ids import new_trace_id, uuid7
 from core.money import Money
 from core.transitions import write_many
-from ledger.services import PostingDraft, credit, debit, postings_write
+from ledger.services import PostingDraft, credit, debit, postings_write, prove
+from ledger.services.proof import CHECKS
 from settlement.models import Advance, AdvanceMove, Mandate, SettlementLeg
 from settlement.selectors.books import book_with, payable_account
 from settlement.selectors.statement_lines import Party
@@ -230,3 +231,8 @@ def _leg(trade: Trade, kind: LegKind, owner: Organisation, minor: int, at: datet
         "trace_id": new_trace_id(),
     }
     return SettlementLeg.objects.create(**(values | changes))
+
+
+def ledger_holds() -> bool:
+    """The ledger's own rules. Those of whole advances are no matter of rows that were written one by one."""
+    return prove(names=CHECKS).holds

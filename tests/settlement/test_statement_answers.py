@@ -7,6 +7,7 @@ import re
 import zipfile
 from datetime import timedelta
 from importlib.util import find_spec
+from typing import Any
 
 import pikepdf
 import pypdfium2
@@ -138,13 +139,17 @@ def full(trade: Trade) -> Statement:
     return stated(trade)
 
 
+def cells(content: bytes) -> list[list[Any]]:
+    return [list(row) for row in CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_index(0).to_python()]
+
+
 SUM_NAMES = ("opening", "gross", "fee", "vat", "net", "set_off", "paid", "other", "closing")
 
 
 def test_the_workbook_says_the_same_to_the_cent(trade: Trade) -> None:
     statement = full(trade)
     content = statement_workbook(statement_no=statement.statement_no, seen=[trade.chain.pk])
-    rows = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_index(0).to_python()
+    rows = cells(content)
     lines = [row for row in rows if isinstance(row[0], float)]
     stored = statement_lines(statement=statement)
     assert [round(row[5] * 100) for row in lines] == [line.amount_minor for line in stored]
@@ -161,7 +166,7 @@ def test_what_a_counterparty_typed_is_no_formula_in_the_workbook(trade: Trade) -
     trade.chain.name_zh = '=HYPERLINK("http://evil")'
     trade.chain.save(update_fields=["name_zh"])
     content = statement_workbook(statement_no=statement.statement_no, seen=[trade.chain.pk])
-    rows = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_index(0).to_python()
+    rows = cells(content)
     assert str(rows[1][1]).startswith("=HYPERLINK")
     sheet = zipfile.ZipFile(io.BytesIO(content)).read("xl/worksheets/sheet1.xml")
     assert b"<f>" not in sheet
