@@ -85,3 +85,17 @@ def chain_of(organisation_id: int) -> int:
     if row is None:
         raise NotFound(noun="organisation", noun_zh="机构", key=organisation_id)
     return row.parent_id or row.pk
+
+
+def organisation_names(organisation_id: int) -> tuple[str, str]:
+    """The organisation's name and its Chinese one. Raises NotFound."""
+    found = Organisation.objects.filter(pk=organisation_id).values_list("name", "name_zh").first()
+    if found is None:
+        raise NotFound(noun="organisation", noun_zh="机构", key=organisation_id)
+    return found
+
+
+def organisation_of_name(*, name: str) -> int | None:
+    """The one organisation that is called exactly so, in either language."""
+    found = Organisation.objects.filter(Q(name=name) | Q(name_zh=name)).values_list("pk", flat=True)[:2]
+    return found[0] if len(found) == 1 else None

@@ -1,5 +1,6 @@
 """The table that ties work to code: job kind -> handler, chore -> service. Read this first to see what happens when."""
 
+from config.settings.bank import PAYMENT
 from config.settings.exchange import ABNORMAL_CHECK
 
 HANDLERS = {
@@ -15,6 +16,8 @@ HANDLERS = {
     "settlement.claim_moved": "settlement.handlers.ClaimMovedHandler",
     "insurers.decision_work": "insurers.handlers.DecisionWorkHandler",
     "pharmacies.basic_follow": "pharmacies.handlers.BasicFollowHandler",
+    "settlement.payment_send": "settlement.bank_handlers.PaymentSendHandler",
+    "settlement.statement_fetch": "settlement.bank_handlers.StatementFetchHandler",
 }
 # Rules of money that `ledger_prove` proves beside the ledger's own.
 PROOFS = ["settlement.selectors.conservation.CHECKS"]
@@ -37,4 +40,5 @@ CHORES: list[tuple[float, str, dict[str, object]]] = [
     (30.0, "settlement.services.matching.entries_match", {"limit": 200}),
     (300.0, "settlement.services.fees.fees_follow", {"by": "fees"}),
     (300.0, "settlement.services.set_offs.set_offs_make", {"limit": 500}),
+    (PAYMENT["statement_every_seconds"], "settlement.services.bank_files.statements_ask", {}),
 ]

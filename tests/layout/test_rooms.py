@@ -87,7 +87,7 @@ DOMAIN = {
     "hospitals": {"listener"},
     "insurers": {"sandbox", "spi", "handlers"},
     "pharmacies": {"handlers", "ranking", "stock_rows"},
-    "settlement": {"contracts", "handlers", "rails", "bank", "shapes"},
+    "settlement": {"contracts", "handlers", "bank_handlers", "rails", "bank", "shapes"},
     "ops": {"claim_story", "story", "doubts", "visitors", "specialty_world", "management"},
 }
 

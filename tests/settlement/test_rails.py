@@ -33,7 +33,7 @@ CAMT = "urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"
 
 
 def transfer(message_id: str = "MSP1", **changes: Any) -> Transfer:
-    values = {
+    values: dict[str, Any] = {
         "message_id": message_id,
         "payee_name": "康泰大药房",
         "payee_account": PAYEE,
@@ -244,7 +244,7 @@ def call(bank: SandboxBank) -> Callable[[str, Transfer], RailReply]:
         build = rail.send if name == "send" else rail.query
         message = build(order, account=account, wire_id=wire_id, now=datetime.now(UTC))
         answer = bank.post(message.url.rpartition("/")[2], message.body, message.headers)
-        receipt = Receipt(True, "", answer.status, answer.headers, answer.body)
+        receipt = Receipt(True, "", answer.status, dict(answer.headers.items()), answer.body)
         return rail.reply_read(receipt, transfer=order, account=account, wire_id=wire_id)
 
     return one
@@ -292,7 +292,7 @@ def test_an_answer_to_another_message_proves_nothing(bank: SandboxBank) -> None:
     order = transfer(number())
     message = RAILS["sandbox"].send(order, account=account, wire_id="W-A", now=datetime.now(UTC))
     answer = bank.post("payments", message.body, message.headers)
-    receipt = Receipt(True, "", answer.status, answer.headers, answer.body)
+    receipt = Receipt(True, "", answer.status, dict(answer.headers.items()), answer.body)
     read_as = {
         wire_id: RAILS["sandbox"].reply_read(receipt, transfer=order, account=account, wire_id=wire_id).outcome
         for wire_id in ("W-A", "W-B")

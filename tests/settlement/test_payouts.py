@@ -1,0 +1,305 @@
+"""Payees' accounts and pay-out batches: who may sign what, and what stays whole when somebody may not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from core.row_security import seen_by
+from journal.models import Job
+from ledger.services import LimitExceeded
+from settlement.models import PayeeAccount, Payment, PayoutBatch, PayoutLine
+from settlement.services.legs import LegStateRefuses, leg_dispute
+from settlement.services.payees import (
+    PayeeClosed,
+    PayeeInvalid,
+    PayeeMissing,
+    PayeeNameDiffers,
+    PayeeRests,
+    PayeeSamePerson,
+    payee_close,
+    payee_confirm,
+    payee_facts,
+)
+from settlement.services.payouts import (
+    BatchNames,
+    BatchRefused,
+    BatchStateRefuses,
+    PayeeChanged,
+    batch_cancel,
+    batch_file,
+)
+from settlement.states import LegKind
+from tests.registry.house import NOW
+from tests.roles import as_role, refused, rows
+from tests.settlement.bank.process import PAYEE
+from tests.settlement.house import TRACE, Desk, balances, claimed, make_desk
+from tests.settlement.payout_house import (
+    CASH,
+    CHECKER,
+    MAKER,
+    RELEASER,
+    bank_account,
+    checked,
+    funded,
+    made,
+    owed,
+    payee,
+    payee_of,
+    released,
+    states,
+    told,
+)
+
+pytestmark = pytest.mark.django_db
+OTHER = "6217000000005555"
+DAY = timedelta(hours=24)
+
+
+@pytest.fixture
+def ready(desk: Desk) -> Desk:
+    """Cash, a bank and an account to pay to."""
+    funded(desk)
+    bank_account()
+    payee(desk)
+    return desk
+
+
+# Payees -------------------------------------------------------------------------------------------------------------
+
+
+def test_an_account_is_kept_sealed_and_found_right_by_another(desk: Desk) -> None:
+    account = told(desk)
+    with pytest.raises(PayeeSamePerson):
+        payee_confirm(payee_id=account.pk, by="pharmacy-1", now=NOW)
+    payee_confirm(payee_id=account.pk, by=CHECKER, now=NOW)
+    (kept,) = rows("SELECT to_jsonb(a)::text FROM settlement_payeeaccount a")
+    assert PAYEE not in kept[0]
+    assert PAYEE.encode().hex() not in kept[0]
+    assert payee_facts(PayeeAccount.objects.get()).number == PAYEE
+    with pytest.raises(PayeeClosed):
+        payee_confirm(payee_id=account.pk, by=CHECKER, now=NOW)
+
+
+def test_nobody_is_paid_through_anothers_account(desk: Desk) -> None:
+    claim = claimed(desk)
+    with pytest.raises(PayeeNameDiffers):
+        told(desk, holder="The CHAIN-B")
+    with pytest.raises(PayeeNameDiffers):
+        told(desk, organisation_id=None, person_id=claim.person_id, holder="韩梅梅")
+    assert not PayeeAccount.objects.exists()
+    # The same name in other letters is the same name.
+    told(desk, holder=" the ｃｈａｉｎ-a ")
+    told(desk, organisation_id=None, person_id=claim.person_id, holder="李 雷")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"number": "12"}, {"number": "6217'; --"}, {"bank_code": ""}, {"holder": " "}, {"currency": "XXX"}],
+)
+def test_an_account_that_is_none_is_refused(desk: Desk, changes: dict[str, Any]) -> None:
+    with pytest.raises(PayeeInvalid):
+        told(desk, **({"number": PAYEE} | changes))
+
+
+def test_a_stranger_sees_and_finds_right_no_account(desk: Desk) -> None:
+    account = payee(desk)
+    waiting = told(desk, OTHER)
+    with as_role("app"):
+        with seen_by([desk.insurer.pk]):
+            assert not PayeeAccount.objects.exists()
+        with seen_by([desk.chain.pk]):
+            assert PayeeAccount.objects.count() == 2
+            # Whose account it is may not find it right himself, whatever his program writes.
+            assert not PayeeAccount.objects.filter(pk=waiting.pk).update(confirmed_by="me", confirmed_at=NOW)
+    with refused("another account is another row"):
+        PayeeAccount.objects.filter(pk=account.pk).update(bank_code="OTHER")
+
+
+# Batches ------------------------------------------------------------------------------------------------------------
+
+
+def test_one_makes_another_checks_another_releases(ready: Desk) -> None:
+    claim = claimed(ready)
+    legs = [owed(ready, claim), owed(ready, claim, 10_000)]
+    batch = made(*legs)
+    assert states(*legs) == ["APPROVED", "APPROVED"]
+    checked(batch)
+    released(batch)
+    assert states(*legs) == ["IN_PAYMENT", "IN_PAYMENT"]
+    payment = Payment.objects.get()
+    assert (payment.state, payment.amount_minor, payment.lines.count()) == ("ARMED", 50_000, 2)
+    assert Job.objects.get(kind="settlement.payment_send").subject_id == payment.pk
+    (held,) = rows("SELECT held_down_minor FROM ledger_accountbalance WHERE held_down_minor > 0")
+    assert held == (50_000,)
+    assert balances()["cash"] == CASH
+
+
+def test_the_maker_neither_checks_nor_releases(ready: Desk) -> None:
+    batch = made(owed(ready, claimed(ready)))
+    with pytest.raises(BatchNames):
+        checked(batch, MAKER)
+    with pytest.raises(BatchNames):
+        released(batch, MAKER)
+    with refused("a_batch_is_released_by_another"):
+        rows("UPDATE settlement_payoutbatch SET state = 'RELEASED', released_by = made_by, version = version + 1")
+    assert not Payment.objects.exists()
+
+
+def test_below_the_limit_two_names_are_enough(ready: Desk) -> None:
+    batch = made(owed(ready, claimed(ready)))
+    assert batch.names_needed == 2
+    checked(batch)
+    assert released(batch, CHECKER).state == "RELEASED"
+
+
+def test_above_the_limit_two_names_pay_nothing(db: None) -> None:
+    desk = make_desk({"three_names_above_minor": 39_999})
+    funded(desk)
+    bank_account()
+    payee(desk)
+    leg = owed(desk, claimed(desk))
+    batch = made(leg)
+    assert batch.names_needed == 3
+    with pytest.raises(BatchNames):
+        released(batch)
+    checked(batch)
+    with pytest.raises(BatchNames):
+        released(batch, CHECKER)
+    with refused("above_the_limit_three_names_release"):
+        rows("UPDATE settlement_payoutbatch SET state = 'RELEASED', released_by = checked_by, version = version + 1")
+    assert states(leg) == ["APPROVED"]
+    assert not Payment.objects.exists()
+    assert released(batch, RELEASER).state == "RELEASED"
+
+
+def test_a_batch_is_released_once(ready: Desk) -> None:
+    batch = made(owed(ready, claimed(ready)))
+    released(batch)
+    with pytest.raises(BatchStateRefuses):
+        released(batch)
+    with pytest.raises(BatchStateRefuses):
+        batch_cancel(batch_id=batch.pk, reason="late", by=CHECKER, now=NOW, trace_id=TRACE)
+    assert Payment.objects.count() == 1
+
+
+def test_a_leg_is_in_one_batch(ready: Desk) -> None:
+    leg = owed(ready, claimed(ready))
+    made(leg)
+    with pytest.raises(LegStateRefuses):
+        made(leg)
+    assert PayoutLine.objects.count() == 1
+
+
+def test_a_cancelled_batch_gives_its_legs_back(ready: Desk) -> None:
+    claim = claimed(ready)
+    legs = [owed(ready, claim), owed(ready, claim)]
+    batch = made(*legs)
+    leg_dispute(leg_id=legs[1].pk, reason="wrong", by="pharmacy-1", now=NOW, trace_id=TRACE)
+    batch_cancel(batch_id=batch.pk, reason="not today", by=CHECKER, now=NOW, trace_id=TRACE)
+    assert states(*legs) == ["DUE", "DISPUTED"]
+    assert made(legs[0]).state == "MADE"
+
+
+def test_a_disputed_leg_stops_its_whole_batch(ready: Desk) -> None:
+    claim = claimed(ready)
+    legs = [owed(ready, claim), owed(ready, claim)]
+    batch = made(*legs)
+    leg_dispute(leg_id=legs[1].pk, reason="wrong", by="pharmacy-1", now=NOW, trace_id=TRACE)
+    with pytest.raises(LegStateRefuses), transaction.atomic():
+        released(batch)
+    assert states(*legs) == ["APPROVED", "DISPUTED"]
+    assert PayoutBatch.objects.get().state == "MADE"
+    assert not Payment.objects.exists()
+
+
+def test_more_than_the_cash_is_not_released(ready: Desk) -> None:
+    leg = owed(ready, claimed(ready), CASH + 1)
+    batch = made(leg)
+    checked(batch)
+    with pytest.raises(LimitExceeded), transaction.atomic():
+        released(batch)
+    assert states(leg) == ["APPROVED"]
+    assert not Payment.objects.exists()
+    assert not Job.objects.filter(kind="settlement.payment_send").exists()
+
+
+def test_a_changed_account_rests_and_nothing_is_paid_meanwhile(ready: Desk) -> None:
+    claim = claimed(ready)
+    batch = made(owed(ready, claim))
+    payee(ready, OTHER, now=NOW)
+    with pytest.raises(PayeeRests):
+        released(batch)
+    with pytest.raises(PayeeRests), transaction.atomic():
+        made(owed(ready, claim), now=NOW + DAY - timedelta(seconds=1))
+    # After the rest the old batch still names the old account.
+    with pytest.raises(PayeeChanged):
+        released(batch, now=NOW + DAY)
+    assert made(owed(ready, claim), now=NOW + DAY).lines.get().payee.number_tail == "5555"
+
+
+def test_a_first_account_does_not_rest(ready: Desk) -> None:
+    assert made(owed(ready, claimed(ready)), now=NOW).state == "MADE"
+
+
+def test_without_an_account_nothing_is_made(desk: Desk) -> None:
+    funded(desk)
+    bank_account()
+    leg = owed(desk, claimed(desk))
+    told(desk)
+    with pytest.raises(PayeeMissing), transaction.atomic():
+        made(leg)
+    assert states(leg) == ["DUE"]
+    account = payee_confirm(payee_id=PayeeAccount.objects.get().pk, by=CHECKER, now=NOW)
+    payee_close(payee_id=account.pk, reason="asked", by=CHECKER, now=NOW)
+    with pytest.raises(PayeeMissing), transaction.atomic():
+        made(leg)
+
+
+def test_a_patient_is_paid_to_his_own_account(ready: Desk) -> None:
+    claim = claimed(ready)
+    payee_of(claim.person)
+    third = owed(ready, claim, 7_000, kind=LegKind.THIRD)
+    released(made(owed(ready, claim), third))
+    assert sorted(Payment.objects.values_list("amount_minor", flat=True)) == [7_000, 40_000]
+
+
+def test_only_what_the_platform_owes_is_paid_out(ready: Desk) -> None:
+    first = owed(ready, claimed(ready), kind=LegKind.FIRST, organisation_id=ready.insurer.pk)
+    with pytest.raises(BatchRefused), transaction.atomic():
+        made(first)
+    with pytest.raises(BatchRefused):
+        made()
+
+
+def test_a_pharmacy_sees_what_was_paid_to_it_and_a_stranger_nothing(ready: Desk) -> None:
+    released(made(owed(ready, claimed(ready))))
+    with as_role("app"):
+        with seen_by([ready.chain.pk]):
+            assert Payment.objects.count() == 1
+            assert PayoutBatch.objects.count() == 0
+            assert not Payment.objects.update(reason_code="x")
+        with seen_by([ready.insurer.pk]):
+            assert Payment.objects.count() == 0
+
+
+# Files --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_puts_its_payments_in_doubt_and_is_the_same_each_time(desk: Desk) -> None:
+    funded(desk)
+    bank_account(rail="iso20022_file")
+    payee(desk)
+    batch = made(owed(desk, claimed(desk)))
+    with pytest.raises(BatchStateRefuses):
+        batch_file(batch_id=batch.pk, by=RELEASER, now=NOW, trace_id=TRACE)
+    released(batch)
+    assert not Job.objects.filter(kind="settlement.payment_send").exists()
+    first = batch_file(batch_id=batch.pk, by=RELEASER, now=NOW, trace_id=TRACE)
+    payment = Payment.objects.get()
+    assert payment.state == "IN_DOUBT"
+    assert payment.message_id.encode() in first
+    assert batch_file(batch_id=batch.pk, by=MAKER, now=NOW + DAY, trace_id=TRACE) == first
