@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from accounts.selectors import platform_id
 from claims.models import Claim
+from core.clock import database_now
 from core.money import Money
 from journal import drain
 from journal.models import Job
@@ -19,7 +20,7 @@ from settlement.models import BankAccount, PayeeAccount, Payment, PayoutBatch, S
 from settlement.services.bank_accounts import bank_account_open
 from settlement.services.legs import leg_write
 from settlement.services.payees import payee_confirm, payee_tell
-from settlement.services.payouts import batch_check, batch_make, batch_release
+from settlement.services.payouts import PAYMENT_SEND, batch_check, batch_make, batch_release
 from settlement.states import LegKind
 from tests.insurers.house import conclude, perform
 from tests.registry.house import NOW
@@ -135,7 +136,10 @@ def checked(batch: PayoutBatch, by: str = CHECKER, *, now: datetime = NOW) -> Pa
 
 
 def released(batch: PayoutBatch, by: str = RELEASER, *, now: datetime = NOW) -> PayoutBatch:
-    return batch_release(batch_id=batch.pk, by=by, now=now, trace_id=TRACE)
+    batch = batch_release(batch_id=batch.pk, by=by, now=now, trace_id=TRACE)
+    # The clock of the tests stands still, the workers' does not: what was released is due now.
+    Job.objects.filter(kind=PAYMENT_SEND).update(run_at=database_now())
+    return batch
 
 
 def states(*legs: SettlementLeg) -> list[str]:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
+from accounts.models import Organisation, User
+from accounts.services import user_create
+from accounts.states import Role
+from core.crypto import ring
 from core.row_security import seen_by
 from journal.models import Job
 from ledger.services import LimitExceeded
 from settlement.models import PayeeAccount, Payment, PayoutBatch, PayoutLine
+from settlement.selectors.payouts import (
+    batches_visible_to,
+    entries_to_look_at,
+    legs_to_pay_out,
+    payees_visible_to,
+    payments_visible_to,
+)
 from settlement.services.legs import LegStateRefuses, leg_dispute
 from settlement.services.payees import (
     PayeeClosed,
@@ -34,7 +46,7 @@ from settlement.services.payouts import (
 )
 from settlement.states import LegKind
 from tests.registry.house import NOW
-from tests.roles import as_role, refused, rows
+from tests.roles import as_role, refused, rows, truncation_allowed
 from tests.settlement.bank.process import PAYEE
 from tests.settlement.house import TRACE, Desk, balances, claimed, make_desk
 from tests.settlement.payout_house import (
@@ -303,3 +315,82 @@ def test_a_file_puts_its_payments_in_doubt_and_is_the_same_each_time(desk: Desk)
     assert payment.state == "IN_DOUBT"
     assert payment.message_id.encode() in first
     assert batch_file(batch_id=batch.pk, by=MAKER, now=NOW + DAY, trace_id=TRACE) == first
+
+
+# Readers ------------------------------------------------------------------------------------------------------------
+
+
+def user_of(home: Organisation, name: str, role: Role) -> User:
+    return user_create(
+        username=name,
+        display_name=name,
+        organisation_id=home.pk,
+        roles=[role],
+        password="correct-horse-47-staple",
+        actor="platform",
+        now=NOW,
+    )
+
+
+def test_readers_show_the_platform_all_a_pharmacy_its_own_and_a_stranger_nothing(ready: Desk) -> None:
+    claim = claimed(ready)
+    due = owed(ready, claim)
+    released(made(owed(ready, claim)))
+    operator = user_of(ready.platform, "operator", Role.OPERATOR)
+    pharmacist = user_of(ready.chain, "pharmacist", Role.PHARMACIST)
+    clerk = user_of(ready.insurer, "clerk", Role.INSURER_CLERK)
+    found = {
+        user.username: (
+            list(legs_to_pay_out(currency="CNY", due_by=due.due_on, user=user)) == [due],
+            batches_visible_to(user=user).count(),
+            payments_visible_to(user=user, open_only=True).count(),
+            payees_visible_to(user=user).count(),
+            entries_to_look_at(user=user).count(),
+        )
+        for user in (operator, pharmacist, clerk)
+    }
+    assert found == {
+        "operator": (True, 1, 1, 1, 0),
+        "pharmacist": (False, 0, 1, 1, 0),
+        "clerk": (False, 0, 0, 0, 0),
+    }
+    assert not legs_to_pay_out(currency="CNY", due_by=due.due_on - timedelta(days=1), user=operator)
+    assert not legs_to_pay_out(currency="HKD", due_by=due.due_on, user=operator)
+    with as_role("app"), seen_by([ready.insurer.pk]):
+        assert payments_visible_to(user=operator).count() == 0
+
+
+# Races --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_release_at_once_pay_once() -> None:
+    truncation_allowed()
+    ring.forget()
+    desk = make_desk()
+    funded(desk)
+    bank_account()
+    payee(desk)
+    batch = made(owed(desk, claimed(desk)))
+    ended: list[str] = []
+    ready_both = threading.Barrier(2)
+
+    def release(name: str) -> None:
+        try:
+            ready_both.wait(20)
+            released(batch, name)
+            ended.append("released")
+        except BatchStateRefuses:
+            ended.append("refused")
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=release, args=(name,)) for name in (CHECKER, RELEASER)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(ended) == ["refused", "released"]
+    assert Payment.objects.count() == 1
+    assert rows("SELECT sum(held_down_minor) FROM ledger_accountbalance") == [(40_000,)]
+    ring.forget()

@@ -78,10 +78,18 @@ class SandboxBank:
     port: int = 0
     process: subprocess.Popen[bytes] = field(init=False)
 
-    def start(self) -> "SandboxBank":
+    def start(self, port: int = 0) -> "SandboxBank":
         secret = self.folder / "secret.json"
         secret.write_text(json.dumps({"key_id": "k1", "secret": base64.b64encode(SECRET).decode()}))
-        command = [sys.executable, "-m", "settlement.bank", "--port", "0", "--book", str(self.folder / "bank.sqlite3")]
+        command = [
+            sys.executable,
+            "-m",
+            "settlement.bank",
+            "--port",
+            str(port),
+            "--book",
+            str(self.folder / "bank.sqlite3"),
+        ]
         self.process = subprocess.Popen([*command, "--secret-file", str(secret)], cwd=ROOT, stdout=subprocess.PIPE)
         assert self.process.stdout is not None
         line = json.loads(self.process.stdout.readline())
