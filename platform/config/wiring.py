@@ -20,7 +20,7 @@ HANDLERS = {
     "settlement.statement_fetch": "settlement.bank_handlers.StatementFetchHandler",
 }
 # Rules of money that `ledger_prove` proves beside the ledger's own.
-PROOFS = ["settlement.selectors.conservation.CHECKS"]
+PROOFS = ["settlement.selectors.conservation.CHECKS", "settlement.selectors.payout_proof.CHECKS"]
 # (every so many seconds, service called with `now`, its other arguments); done by each sweeper.
 # The abnormal check is beat's too (config/settings/celery.py): here it needs no broker.
 CHORES: list[tuple[float, str, dict[str, object]]] = [

@@ -63,7 +63,7 @@ def owed(desk: Desk, claim: Claim, minor: int = 40_000, *, now: datetime = NOW, 
     """A second leg with what is owed on the pharmacy's account; or a third one, to the claim's patient."""
     kind = changes.get("kind", LegKind.SECOND)
     account = "payable:patients" if kind == LegKind.THIRD else f"payable:p{desk.chain.pk}"
-    book(desk, "advance_unconfirmed", account, minor, now=now)
+    book(desk, "suspense", account, minor, now=now)
     values: dict[str, Any] = {
         "kind": LegKind.SECOND,
         "organisation_id": desk.insurer.pk if kind == LegKind.THIRD else desk.chain.pk,

@@ -1,10 +1,9 @@
-"""Payees' accounts and pay-out batches: who may sign what, and what stays whole when somebody may not."""
+"""Pay-out batches: who may sign what, and what stays whole when somebody may not."""
 
 from __future__ import annotations
 
 import threading
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -15,7 +14,7 @@ from accounts.states import Role
 from core.crypto import ring
 from core.row_security import seen_by
 from journal.models import Job
-from ledger.services import LimitExceeded
+from ledger.services import LimitExceeded, prove
 from settlement.models import PayeeAccount, Payment, PayoutBatch, PayoutLine
 from settlement.selectors.payouts import (
     batches_visible_to,
@@ -26,15 +25,10 @@ from settlement.selectors.payouts import (
 )
 from settlement.services.legs import LegStateRefuses, leg_dispute
 from settlement.services.payees import (
-    PayeeClosed,
-    PayeeInvalid,
     PayeeMissing,
-    PayeeNameDiffers,
     PayeeRests,
-    PayeeSamePerson,
     payee_close,
     payee_confirm,
-    payee_facts,
 )
 from settlement.services.payouts import (
     BatchNames,
@@ -47,7 +41,6 @@ from settlement.services.payouts import (
 from settlement.states import LegKind
 from tests.registry.house import NOW
 from tests.roles import as_role, refused, rows, truncation_allowed
-from tests.settlement.bank.process import PAYEE
 from tests.settlement.house import TRACE, Desk, balances, claimed, make_desk
 from tests.settlement.payout_house import (
     CASH,
@@ -78,57 +71,6 @@ def ready(desk: Desk) -> Desk:
     bank_account()
     payee(desk)
     return desk
-
-
-# Payees -------------------------------------------------------------------------------------------------------------
-
-
-def test_an_account_is_kept_sealed_and_found_right_by_another(desk: Desk) -> None:
-    account = told(desk)
-    with pytest.raises(PayeeSamePerson):
-        payee_confirm(payee_id=account.pk, by="pharmacy-1", now=NOW)
-    payee_confirm(payee_id=account.pk, by=CHECKER, now=NOW)
-    (kept,) = rows("SELECT to_jsonb(a)::text FROM settlement_payeeaccount a")
-    assert PAYEE not in kept[0]
-    assert PAYEE.encode().hex() not in kept[0]
-    assert payee_facts(PayeeAccount.objects.get()).number == PAYEE
-    with pytest.raises(PayeeClosed):
-        payee_confirm(payee_id=account.pk, by=CHECKER, now=NOW)
-
-
-def test_nobody_is_paid_through_anothers_account(desk: Desk) -> None:
-    claim = claimed(desk)
-    with pytest.raises(PayeeNameDiffers):
-        told(desk, holder="The CHAIN-B")
-    with pytest.raises(PayeeNameDiffers):
-        told(desk, organisation_id=None, person_id=claim.person_id, holder="韩梅梅")
-    assert not PayeeAccount.objects.exists()
-    # The same name in other letters is the same name.
-    told(desk, holder=" the ｃｈａｉｎ-a ")
-    told(desk, organisation_id=None, person_id=claim.person_id, holder="李 雷")
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"number": "12"}, {"number": "6217'; --"}, {"bank_code": ""}, {"holder": " "}, {"currency": "XXX"}],
-)
-def test_an_account_that_is_none_is_refused(desk: Desk, changes: dict[str, Any]) -> None:
-    with pytest.raises(PayeeInvalid):
-        told(desk, **({"number": PAYEE} | changes))
-
-
-def test_a_stranger_sees_and_finds_right_no_account(desk: Desk) -> None:
-    account = payee(desk)
-    waiting = told(desk, OTHER)
-    with as_role("app"):
-        with seen_by([desk.insurer.pk]):
-            assert not PayeeAccount.objects.exists()
-        with seen_by([desk.chain.pk]):
-            assert PayeeAccount.objects.count() == 2
-            # Whose account it is may not find it right himself, whatever his program writes.
-            assert not PayeeAccount.objects.filter(pk=waiting.pk).update(confirmed_by="me", confirmed_at=NOW)
-    with refused("another account is another row"):
-        PayeeAccount.objects.filter(pk=account.pk).update(bank_code="OTHER")
 
 
 # Batches ------------------------------------------------------------------------------------------------------------
@@ -394,3 +336,30 @@ def test_two_who_release_at_once_pay_once() -> None:
     assert Payment.objects.count() == 1
     assert rows("SELECT sum(held_down_minor) FROM ledger_accountbalance") == [(40_000,)]
     ring.forget()
+
+
+# The proof ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("damage", "rule"),
+    [
+        ("UPDATE settlement_payoutline SET hold_id = NULL", "cash is held for what a bank may still pay"),
+        (
+            "UPDATE settlement_payoutline SET is_open = false",
+            "a leg is in payment exactly while a bank may pay it",
+        ),
+        (
+            "ALTER TABLE settlement_payment DISABLE TRIGGER USER; "
+            "UPDATE settlement_payment SET state = 'BOOKED', value_date = '2026-11-25'; "
+            "ALTER TABLE settlement_payment ENABLE TRIGGER USER",
+            "a payment is posted when it is booked, and undone when it came back",
+        ),
+    ],
+)
+def test_the_proof_finds_what_is_broken(ready: Desk, damage: str, rule: str) -> None:
+    released(made(owed(ready, claimed(ready))))
+    assert prove(names=[rule]).holds
+    connection.cursor().execute("SET CONSTRAINTS ALL IMMEDIATE")
+    connection.cursor().execute(damage)
+    assert not prove(names=[rule]).holds

@@ -1,4 +1,4 @@
-"""Payments through the real rail to a real bank process, with every fault that the bank has; and our own process's end.
+"""Payments through the real rail to a real bank process, with every fault that the bank has.
 
 After each: the ledger, the legs and the bank's book say the same.
 """
@@ -6,34 +6,34 @@ After each: the ledger, the legs and the bank's book say the same.
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from django.db import connection
 from pytest_django import Settings
 
 from core.clock import database_now
-from core.crypto import ring
-from journal.handlers import handlers
 from journal.models import Job
-from ledger.services import prove
 from settlement.models import BankAccount, BankEntry, BankStatement, PayeeAccount, Payment, PaymentMessage, PayoutBatch
-from settlement.services.bank_files import statements_ask
 from settlement.services.payment_ends import PaymentNames, PaymentStateRefuses, payment_refused_by_bank
-from tests.insurers.house import conclude, perform
 from tests.registry.house import NOW
-from tests.roles import rows, truncation_allowed
-from tests.settlement.bank.process import BALANCE, ROOT, SandboxBank, unused_folder
-from tests.settlement.house import TRACE, Desk, balances, claimed, make_desk
+from tests.roles import rows
+from tests.settlement.bank.process import SandboxBank
+from tests.settlement.house import TRACE, Desk, balances, claimed
+from tests.settlement.payments.house import (
+    DEADLINE_SECONDS,
+    LEG_MINOR,
+    prove_not_paid,
+    prove_paid_once,
+    said,
+    sent_once,
+    state,
+    statements_taken,
+    worked_until,
+)
 from tests.settlement.payout_house import (
     CASH,
     bank_account,
-    funded,
     jobs,
     made,
     only_payment,
@@ -41,104 +41,8 @@ from tests.settlement.payout_house import (
     payee,
     released,
     states,
-    take,
     work_once,
 )
-
-LEG_MINOR = 40_000
-DEADLINE_SECONDS = 2.0
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxBank]:
-    bank = SandboxBank(unused_folder(tmp_path_factory.getbasetemp())).start()
-    yield bank
-    bank.kill()
-
-
-@pytest.fixture
-def bank(running: SandboxBank) -> SandboxBank:
-    running.reset()
-    return running
-
-
-@pytest.fixture
-def desk(transactional_db: None, settings: Settings) -> Iterator[Desk]:
-    """Committed, with cash and the pharmacy's account; no waiting between two questions to the bank."""
-    settings.PAYMENT = {**settings.PAYMENT, "deadline_seconds": DEADLINE_SECONDS, "ladder": (0.0,) * 12}
-    settings.SEND_WITHIN_SECONDS = 20.0
-    truncation_allowed()
-    ring.forget()
-    handlers()
-    desk = make_desk()
-    funded(desk)
-    payee(desk)
-    yield desk
-    ring.forget()
-    connection.close()
-
-
-@pytest.fixture
-def account(desk: Desk, bank: SandboxBank) -> BankAccount:
-    return bank_account(bank)
-
-
-def worked_until(account: BankAccount, true: Callable[[], bool], seconds: float = 30) -> None:
-    give_up_at = time.monotonic() + seconds
-    while True:
-        work_once(account)
-        if true():
-            return
-        assert time.monotonic() < give_up_at, f"{only_payment().state} {jobs()}"
-        time.sleep(0.05)
-
-
-def sent_once(account: BankAccount) -> None:
-    """Work until a message about the newest payment may have reached the bank. A machine that is slow sends later."""
-    payment = Payment.objects.latest("created_at", "pk")
-    answered = payment.messages.exclude(outcome="NOT_SENT").filter(outcome__isnull=False)
-    give_up_at = time.monotonic() + 20
-    while not answered.exists():
-        assert time.monotonic() < give_up_at, said()
-        work_once(account)
-
-
-def state() -> str:
-    return str(only_payment().state)
-
-
-def said() -> list[tuple[str, str | None]]:
-    """Kinds and outcomes of the messages about the payment, in their order."""
-    return list(PaymentMessage.objects.order_by("armed_at", "pk").values_list("kind", "outcome"))
-
-
-def statements_taken(account: BankAccount) -> None:
-    statements_ask(now=database_now())
-    for _ in range(5):
-        if not work_once(account):
-            return
-
-
-def prove_paid_once(desk: Desk, bank: SandboxBank) -> None:
-    assert [row["state"] for row in bank.book()["payments"]] == ["booked"]
-    assert bank.balance() == BALANCE - LEG_MINOR
-    found = balances()
-    assert found["cash"] == CASH - LEG_MINOR
-    assert f"payable:p{desk.chain.pk}" not in found
-    prove_nothing_held()
-
-
-def prove_not_paid(desk: Desk, bank: SandboxBank) -> None:
-    assert bank.balance() == BALANCE
-    found = balances()
-    assert (found["cash"], found[f"payable:p{desk.chain.pk}"]) == (CASH, LEG_MINOR)
-    prove_nothing_held()
-
-
-def prove_nothing_held() -> None:
-    assert rows("SELECT count(*) FROM ledger_hold WHERE state = 'OPEN' AND kind = 'pay_out'") == [(0,)]
-    assert prove().holds
-
 
 # Without faults -----------------------------------------------------------------------------------------------------
 
@@ -387,77 +291,3 @@ def test_a_payment_that_nobody_answers_for_is_a_persons(
     statements_taken(account)
     assert state() == "BOOKED"
     prove_paid_once(desk, bank)
-
-
-# Our own end --------------------------------------------------------------------------------------------------------
-
-DIES = """
-import os, signal, sys
-import django
-django.setup()
-from datetime import timedelta
-from journal import drain
-turn = drain.jobs_take(free_slots={int(sys.argv[1]): 50}, overdue=timedelta(0))
-assert len(turn.works) == 1, turn
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-def test_a_worker_killed_between_arming_and_sending_has_paid_nothing_and_it_is_paid_once(
-    desk: Desk, account: BankAccount, bank: SandboxBank, process_environment: dict[str, str], tmp_path: Path
-) -> None:
-    leg = owed(desk, claimed(desk))
-    released(made(leg))
-    environment = {
-        **process_environment,
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-        "MEDISETTLE_DB_ROLE": "worker",
-        "MEDISETTLE_DEADLINE_PAYMENT": str(DEADLINE_SECONDS),
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'platform'}",
-    }
-    died = subprocess.run(
-        [sys.executable, "-c", DIES, str(account.lane_id)], cwd=ROOT, env=environment, timeout=60, check=False
-    )
-    assert died.returncode == -9
-    assert said() == [("SEND", None)]
-    assert state() == "ARMED"
-    # The guard is not due yet: nobody touches what may be on the wire.
-    assert work_once(account) == 0
-    worked_until(account, lambda: state() == "BOOKED")
-    kinds = [kind for kind, _ in said()]
-    assert (kinds[:2], kinds[-1], kinds.count("SEND")) == (["SEND", "QUERY"], "SEND", 2)
-    assert said()[0] == ("SEND", "UNKNOWN")
-    assert states(leg) == ["PAID"]
-    prove_paid_once(desk, bank)
-
-
-def test_a_worker_killed_after_sending_is_followed_by_a_question(
-    desk: Desk, account: BankAccount, bank: SandboxBank
-) -> None:
-    leg = owed(desk, claimed(desk))
-    released(made(leg))
-    perform(take(account).works)
-    worked_until(account, lambda: state() == "BOOKED")
-    assert said() == [("SEND", "UNKNOWN"), ("QUERY", "BOOKED")]
-    assert states(leg) == ["PAID"]
-    prove_paid_once(desk, bank)
-
-
-def test_an_answer_that_is_concluded_late_changes_nothing_twice(
-    desk: Desk, account: BankAccount, bank: SandboxBank
-) -> None:
-    released(made(owed(desk, claimed(desk))))
-    late = perform(take(account).works)
-    worked_until(account, lambda: state() == "BOOKED")
-    conclude(late)
-    assert rows("SELECT count(*) FROM ledger_posting WHERE kind = 'paid_out'") == [(1,)]
-    prove_paid_once(desk, bank)
-
-
-def test_what_is_kept_of_the_wire_names_nobody_in_clear(desk: Desk, account: BankAccount, bank: SandboxBank) -> None:
-    released(made(owed(desk, claimed(desk))))
-    sent_once(account)
-    kept = PaymentMessage.objects.get()
-    for sealed in (kept.sealed_request, kept.sealed_answer):
-        assert b"CHAIN-A" not in bytes(sealed or b"")
-        assert b"6217" not in bytes(sealed or b"")
