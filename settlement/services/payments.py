@@ -213,7 +213,7 @@ def _conclude(payment: Payment, result: PaymentResult, now: datetime) -> datetim
             # What came back is booked first; that it came back is the statement's to say.
             payment_booked(
                 payment,
-                evidence_id=result.armed.message_id,
+                evidence_id=payment.pk,
                 reference=reply.bank_reference,
                 value_date=reply.value_date,
                 by=BY,
