@@ -14,6 +14,7 @@ HANDLERS = {
     "prereview.take": "prereview.handlers.TakeHandler",
     "insurers.claim_push": "insurers.handlers.ClaimPushHandler",
     "settlement.claim_moved": "settlement.handlers.ClaimMovedHandler",
+    "settlement.order_moved": "settlement.handlers.OrderMovedHandler",
     "insurers.decision_work": "insurers.handlers.DecisionWorkHandler",
     "pharmacies.basic_follow": "pharmacies.handlers.BasicFollowHandler",
     "settlement.payment_send": "settlement.bank_handlers.PaymentSendHandler",

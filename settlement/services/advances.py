@@ -125,7 +125,8 @@ def advance_hold(
     order_id: UUID | None = None,
     pharmacy_id: int | None = None,
 ) -> Advance:
-    """Room for `open_minor` more to be drawn for the claim, until `until`; `pharmacy_id` is the chain it counts on.
+    """Room for `open_minor` more to be drawn for the claim, until `until`; `pharmacy_id` is the chain whose exposure it
+    counts on too, for the order `order_id`: none while no shop has taken it.
 
     The claim's running advance takes it, else a new one. What is held like this already stays as it is.
     Raises NotFound, ContractMissing, MandateMissing, MandateTooSmall, AdvancesStopped, CreditLineFull.
@@ -142,9 +143,8 @@ def advance_hold(
             stop_check(organisation_id=claim.organisation_id, claim_no=claim.claim_no, terms=terms, now=now)
         if advance is None:
             advance = _new(claim, mandate, terms, now=now, by=by, trace_id=trace_id)
-        advance.order_id = order_id or advance.order_id
-        chain = pharmacy_id or advance.pharmacy_id
-        _hold_anew(advance, claim.claim_no, open_minor, until, chain, by=by, now=now, trace_id=trace_id)
+        advance.order_id = order_id
+        _hold_anew(advance, claim.claim_no, open_minor, until, pharmacy_id, by=by, now=now, trace_id=trace_id)
     return advance
 
 
@@ -344,8 +344,8 @@ def _mandate(claim_id: UUID, claim_no: str, at_risk_minor: int) -> Mandate:
 def _held_like(
     advance: Advance, open_minor: int, until: datetime, pharmacy_id: int | None, order_id: UUID | None, now: datetime
 ) -> bool:
-    same = open_of(advance) == open_minor and (pharmacy_id is None or advance.pharmacy_id == pharmacy_id)
-    return same and advance.held_until >= until and advance.held_until > now and order_id in (None, advance.order_id)
+    same = (open_of(advance), advance.pharmacy_id, advance.order_id) == (open_minor, pharmacy_id, order_id)
+    return same and advance.held_until >= until and advance.held_until > now
 
 
 def _new(claim: Claim, mandate: Mandate, terms: ContractTerms, *, now: datetime, by: str, trace_id: str) -> Advance:

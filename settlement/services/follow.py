@@ -1,7 +1,8 @@
 """What a claim's money should be now, and the steps that bring it there. Goes by what stands: run twice, it acts once.
 
-claim recommended     -> money is held, or the claim waits with its reason
-claim ended           -> what is held is free again
+claim recommended     -> money is held and a shop looked for, or the claim waits with its reason
+a shop has taken it   -> held at the accepted price; the code opens when the mode lets it
+claim or order ended  -> what is held is free again
 reimbursement         -> the patient is paid on confirmation, or before it within the contract's limit
 drawn, and decided    -> the insurer's, or whose the recourse table says (`recourse.py`)
 all of it collected   -> the claim is closed
@@ -20,6 +21,10 @@ from claims.services.ends import claim_close
 from claims.states import ClaimState, Stage
 from core.errors import NotFound, Problem
 from core.row_security import EVERYTHING, seen_by
+from pharmacies.selectors.goods import code_live, handovers_pending, order_by_id, order_running
+from pharmacies.services.codes import code_make_usable
+from pharmacies.services.dispatch import NoShop, order_offer_on, order_open
+from pharmacies.states import Handing, OrderState
 from registry.states import ConfirmationMode
 from settlement.models import Advance, AdvanceMove, AdvanceWaiting
 from settlement.selectors.contracts import ContractMissing, contract_on
@@ -29,20 +34,24 @@ from settlement.services.advances import (
     advance_hold,
     advance_latest,
     advance_release,
+    advance_running,
     laid_out_minor,
     open_of,
 )
 from settlement.services.jobs import claim_look
 from settlement.services.legs import PATIENTS, due_on, leg_write
+from settlement.services.process import CONFIRMED, code_opens, order_give_up, order_hold, owed_minor
 from settlement.services.recourse import BY, review_apply
 from settlement.states import AdvanceMoveKind, AdvanceState, LegKind
 
 if TYPE_CHECKING:
     from claims.models import Claim
+    from pharmacies.models import Order
 
 S = ClaimState
 OVER = (S.WITHDRAWN, S.DECLINED, S.PREREVIEW_DECLINED, S.CLOSED)
-CONFIRMED = (S.CONFIRMED, S.PARTLY_CONFIRMED)
+O = OrderState  # noqa: E741
+TAKEN = (O.ACCEPTED, O.READY)
 # Recommended, and not ended: money is held for these until their goods leave.
 WANTING = (S.PREREVIEW_PASSED, S.IN_CONFIRMATION, S.INVESTIGATION, S.MATERIALS_REQUESTED, *CONFIRMED)
 RENEWED_BEFORE = timedelta(days=1)
@@ -67,11 +76,12 @@ def claim_follow(*, claim_id: UUID, now: datetime, trace_id: str) -> None:
             _close(claim, advance, now=now, trace_id=trace_id)
 
 
-def owed_minor(claim: Claim) -> int:
-    """What the insurer pays for the claim as far as anybody has said: confirmed, else recommended. Minor units."""
-    if claim.state in CONFIRMED:
-        return claim.confirmed_minor or 0
-    return claim.recommended_minor or 0
+def order_follow(*, order_id: UUID, now: datetime, trace_id: str) -> None:
+    """An order has moved without money's process, or a payer before us has answered: its claim's money follows."""
+    with seen_by(EVERYTHING):
+        order = order_by_id(order_id=order_id)
+    if order is not None:
+        claim_follow(claim_id=order.claim_id, now=now, trace_id=trace_id)
 
 
 def waiting_look(*, now: datetime, limit: int) -> int:
@@ -87,24 +97,66 @@ def waiting_look(*, now: datetime, limit: int) -> int:
 
 
 def _lay_out(claim: Claim, *, now: datetime, trace_id: str) -> None:
-    advance = advance_latest(claim.pk)
+    order, advance = order_running(claim_id=claim.pk), advance_latest(claim.pk)
     if claim.state in OVER:
+        _given_up(claim, order, advance, now=now, trace_id=trace_id)
+    elif claim.state not in WANTING or claim.stage != Stage.CONFIRMATION:
+        return
+    elif order is not None and order.state in TAKEN:
+        _taken(claim, order, now=now, trace_id=trace_id)
+    elif order is not None and (order.state == O.HANDED_OVER or order.state_reason == "not_fetched"):
         _waits_no_more(claim, now)
-        if advance is not None and open_of(advance):
-            advance_release(advance_id=advance.pk, reason=claim.state, by=BY, now=now, trace_id=trace_id)
+        _free(advance, order.state, now=now, trace_id=trace_id)
+    elif not laid_out_minor(claim.pk) and owed_minor(claim):
+        held = _hold(claim, owed_minor(claim), now=now, trace_id=trace_id)
+        if held is not None and (order is None or order.state != O.OFFERED):
+            _offer(claim, order, now=now, trace_id=trace_id)
+
+
+def _given_up(claim: Claim, order: Order | None, advance: Advance | None, *, now: datetime, trace_id: str) -> None:
+    """The claim has ended: nothing more is handed over for it. What is at the counter just now ends first."""
+    _waits_no_more(claim, now)
+    if order is not None and order.state != O.HANDED_OVER:
+        if handovers_pending(order_id=order.pk):
+            return
+        order_give_up(order_id=order.pk, reason=claim.state, by=BY, now=now, trace_id=trace_id)
+    else:
+        _free(advance, claim.state, now=now, trace_id=trace_id)
+
+
+def _taken(claim: Claim, order: Order, *, now: datetime, trace_id: str) -> None:
+    """A shop has it: held at the fact of this moment, and the code opens once the mode lets it."""
+    try:
+        if advance_running(claim.pk) is not None:
+            order_hold(claim, order, until=now, by=BY, now=now, trace_id=trace_id)
+    except WAITING as problem:
+        _waits(claim, problem, now)
         return
-    if claim.state not in WANTING or claim.stage != Stage.CONFIRMATION or claim.handed_over_at is not None:
-        return
-    if laid_out_minor(claim.pk) or not owed_minor(claim):
-        return
-    _hold(claim, owed_minor(claim), now=now, trace_id=trace_id)
+    _waits_no_more(claim, now)
+    code = code_live(order_id=order.pk)
+    if order.state == O.READY and code is not None and not code.usable and code_opens(claim):
+        code_make_usable(order_id=order.pk, by=BY, now=now, trace_id=trace_id)
+
+
+def _offer(claim: Claim, order: Order | None, *, now: datetime, trace_id: str) -> None:
+    """To a shop, or on to the next one; without any the claim waits, and its money with it."""
+    try:
+        if order is None:
+            order_open(claim_id=claim.pk, handing=Handing.PICK_UP, by=BY, now=now, trace_id=trace_id)
+        else:
+            order_offer_on(order_id=order.pk, by=BY, now=now, trace_id=trace_id)
+    except NoShop as problem:
+        _waits(claim, problem, now)
+
+
+def _free(advance: Advance | None, reason: str, *, now: datetime, trace_id: str) -> None:
+    if advance is not None and open_of(advance):
+        advance_release(advance_id=advance.pk, reason=reason, by=BY, now=now, trace_id=trace_id)
 
 
 def _hold(claim: Claim, minor: int, *, now: datetime, trace_id: str) -> Advance | None:
-    """Hold it, or say why not; what an order holds for already stays at the order's own amount."""
+    """Hold it while no shop has taken the order, or say why not."""
     advance = advance_latest(claim.pk)
-    if advance is not None and advance.order_id is not None and advance.state == AdvanceState.HELD:
-        minor = min(minor, open_of(advance))
     try:
         terms = contract_on(organisation_id=claim.organisation_id, on=now.date()).terms
         until = now + timedelta(days=terms.held_days)
@@ -124,8 +176,7 @@ def _reimburse(claim: Claim, *, now: datetime, trace_id: str) -> None:
     paid = advance is not None and advance.drawn_minor > 0
     if claim.state in OVER:
         _waits_no_more(claim, now)
-        if advance is not None and open_of(advance):
-            advance_release(advance_id=advance.pk, reason=claim.state, by=BY, now=now, trace_id=trace_id)
+        _free(advance, claim.state, now=now, trace_id=trace_id)
         return
     if claim.state not in WANTING or claim.stage != Stage.CONFIRMATION or not owed_minor(claim):
         return

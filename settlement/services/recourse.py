@@ -222,10 +222,10 @@ def _unconfirmed_at_least(act: Act, amount_minor: int) -> None:
         act.move(K.WRITE_BACK, min(missing, advance.written_off_minor))
         missing = amount_minor - advance.unconfirmed_minor
     if missing > 0 and advance.recovered_minor:
-        _give_back(act, min(missing, advance.recovered_minor))
+        give_back(act, min(missing, advance.recovered_minor))
 
 
-def _give_back(act: Act, amount_minor: int) -> None:
+def give_back(act: Act, amount_minor: int) -> None:
     """Whoever had paid it gets it back: a leg to him, the latest payer first."""
     for recovery in Recovery.objects.filter(advance=act.advance, paid_minor__gt=0).order_by("-number"):
         already = sum(SettlementLeg.objects.filter(cause_id=recovery.pk).values_list("amount_minor", flat=True))
