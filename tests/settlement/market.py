@@ -14,6 +14,7 @@ from claims.models import Claim
 from pharmacies.models import HandOver, Order
 from pharmacies.services.counter import HandOverDraft
 from pharmacies.services.orders import order_refuse
+from pharmacies.services.wishes import wish_set
 from pharmacies.states import RefusalReason, ReturnReason
 from settlement.models import Advance, SettlementLeg
 from settlement.services.contracts import contract_sign, pharmacy_exposure_set
@@ -67,6 +68,8 @@ def recommended(market: Market, *, now: datetime = NOW, **changes: Any) -> Claim
     """Recommended, mandate signed, looked at: money held and a shop asked, where that is possible."""
     claim = filed(market.desk.shelf, now=now, **changes)
     signed(claim, now=now)
+    # Both shops are alike: the patient names the near one first.
+    wish_set(claim_id=claim.pk, shop_ids=[market.town.near.pk], by="patient", now=now)
     claim = passed(begun(claim, now=now), now=now)
     follow(claim, now=now)
     return Claim.objects.get(pk=claim.pk)
