@@ -286,9 +286,11 @@ def _supply(order: Order, handover: HandOver, boxes: Sequence[HandedBox], *, now
         prescription_filled(prescription_id=claim.prescription.pk, on=today, now=now)
         told["filled_before"] = before.isoformat() if before else None
     if claim.authorisation_id is not None:
-        ordered = sum(line.ordered for line in order.lines.all())
-        handed = sum(box.quantity for box in boxes)
-        days = max(1, claim.days_of_supply * handed // max(1, ordered))
+        lines = list(order.lines.all())
+        ordered, so_far = sum(line.ordered for line in lines), sum(line.handed for line in lines)
+        earlier = so_far - sum(box.quantity for box in boxes)
+        # Of the whole, so that the parts' days sum to it.
+        days = max(1, claim.days_of_supply * so_far // ordered - claim.days_of_supply * earlier // ordered)
         row = authorisation_by_id(authorisation_id=claim.authorisation_id)
         if row is not None:
             before = row.last_supply_on

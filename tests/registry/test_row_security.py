@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, transaction
 
+from accounts.services import organisation_create
+from accounts.states import OrganisationKind
 from core.errors import NotFound, Problem
 from core.ids import new_trace_id, uuid7
 from core.row_security import EVERYTHING, persons_see, seen_by
@@ -23,6 +25,7 @@ from registry.services.lives import guardian_record
 from registry.services.merges import person_merge_propose
 from registry.services.persons import person_contact_set
 from registry.services.policies import policies_import
+from registry.services.shops import ShopDraft, shop_define, shop_price_set
 from registry.services.terms import terms_approve, terms_draft, terms_propose
 from tests.registry.house import (
     DRUG,
@@ -31,6 +34,7 @@ from tests.registry.house import (
     Shelf,
     authorisation_of,
     drug_of,
+    insurer_of,
     make_shelf,
     person_of,
     policy_of,
@@ -81,7 +85,39 @@ def world(db: None) -> World:
     authorisation_of(a.policy, a.person, a.drug)
     prescription_of(a.person, a.drug)
     hold(a)
+    shop_at("SHOP-1")
     return World(a, b_person, b_policy, draft)
+
+
+def shop_at(code: str) -> None:
+    """A shop that sells a drug."""
+    chain = insurer_of(f"CHAIN-{code}", OrganisationKind.PHARMACY_CHAIN)
+    organisation_create(
+        code=code,
+        kind=OrganisationKind.PHARMACY_SHOP,
+        name="Shop",
+        name_zh="门店",
+        parent_id=chain.pk,
+        actor="platform",
+        now=NOW,
+    )
+    shop = shop_define(
+        draft=ShopDraft(
+            organisation_code=code,
+            name="Shop",
+            name_zh="门店",
+            address="1 Demo Road",
+            latitude_micro=0,
+            longitude_micro=0,
+            licence_no="L-1",
+            licence_until=date(2030, 1, 1),
+        ),
+        by="platform",
+        now=NOW,
+    )
+    shop_price_set(
+        shop_id=shop.pk, drug_code=DRUG, sku="S-1", price_minor=1, price_source="list", by="platform", now=NOW
+    )
 
 
 def hold(shelf: Shelf, amount: int = 1_000) -> None:
@@ -143,6 +179,8 @@ SEEN = {
     "registry_prescription": (1, 0, 1, 0, 0, 1),
     "registry_benefitaccount": (5, 0, 5, 0, 0, 5),
     "registry_benefitmove": (4, 0, 4, 0, 0, 4),
+    "registry_shop": (1, 1, 1, 1, 1, 1),
+    "registry_shopdrug": (1, 1, 1, 1, 1, 1),
 }
 
 
@@ -176,6 +214,12 @@ def end(world: World) -> None:
     authorisation_end(authorisation_id=authorisation_id[0], reason="x", by="r", now=NOW, trace_id=new_trace_id())
 
 
+def changed(sql: str) -> None:
+    """Where no row may be changed none is found."""
+    if not rows(sql):
+        raise NotFound(noun="row", key="of the shop")
+
+
 ACTS: dict[str, tuple[Callable[[World], Any], set[str]]] = {
     "a drug": (lambda world: drug_of("NEW-1"), {"platform"}),
     "a product of A": (lambda world: product_of(world.a.insurer, "new-care"), {"insurer A", "platform"}),
@@ -205,6 +249,14 @@ ACTS: dict[str, tuple[Callable[[World], Any], set[str]]] = {
         {"patient A", "platform"},
     ),
     "an end of A's authorisation": (end, {"insurer A", "platform"}),
+    "another price of a shop": (
+        lambda world: changed("UPDATE registry_shopdrug SET price_minor = 2 RETURNING 1"),
+        {"platform"},
+    ),
+    "another licence of a shop": (
+        lambda world: changed("UPDATE registry_shop SET licence_until = '2031-01-01' RETURNING 1"),
+        {"platform"},
+    ),
     "a guardian for patient B": (
         lambda world: rows(
             "INSERT INTO registry_guardian (id, person_id, guardian_id, evidence, since, recorded_by, recorded_at) "
