@@ -65,6 +65,15 @@ class PayeeRests(Conflict):
     fix_zh = "请等待至该时间，并通过已登记电话向收款人确认变更。"
 
 
+class PayeeDied(Conflict):
+    code = "payee_died"
+    title = "The patient has died"
+    detail = "Leg {leg_no} is not paid to the account of somebody who has died."
+    detail_zh = "款项 {leg_no} 的患者已身故，不再付至其本人账户。"
+    fix = "Clarify who the heirs are; the leg stays due until then."
+    fix_zh = "请确认继承人；在此之前该款项保持应付状态。"
+
+
 class PayeeSamePerson(Conflict):
     code = "payee_same_person"
     title = "Another person must find it right"
@@ -185,11 +194,14 @@ def payee_facts(account: PayeeAccount) -> PayeeFacts:
 def payee_for(
     *, organisation_id: int | None, person_id: UUID | None, currency: str, leg_no: str, rests_hours: int, now: datetime
 ) -> PayeeAccount:
-    """The account that this payee may be paid to now. Raises PayeeMissing, PayeeRests.
+    """The account that this payee may be paid to now. Raises PayeeDied, PayeeMissing, PayeeRests.
 
     While a change rests nothing is paid, not even to the account before it: which of the two is the thief's nobody
     knows yet.
     """
+    person = None if person_id is None else person_by_id(person_id=person_id)
+    if person is not None and person.died_on is not None:
+        raise PayeeDied(leg_no=leg_no)
     account = PayeeAccount.objects.filter(
         _of(organisation_id, person_id),
         currency=currency,

@@ -15,6 +15,7 @@ from core.crypto import ring
 from core.row_security import seen_by
 from journal.models import Job
 from ledger.services import LimitExceeded, prove
+from registry.models import Person
 from settlement.models import PayeeAccount, Payment, PayoutBatch, PayoutLine
 from settlement.selectors.payouts import (
     batches_visible_to,
@@ -25,6 +26,7 @@ from settlement.selectors.payouts import (
 )
 from settlement.services.legs import LegStateRefuses, leg_dispute
 from settlement.services.payees import (
+    PayeeDied,
     PayeeMissing,
     PayeeRests,
     payee_close,
@@ -219,6 +221,18 @@ def test_a_patient_is_paid_to_his_own_account(ready: Desk) -> None:
     third = owed(ready, claim, 7_000, kind=LegKind.THIRD)
     released(made(owed(ready, claim), third))
     assert sorted(Payment.objects.values_list("amount_minor", flat=True)) == [7_000, 40_000]
+
+
+def test_nobody_is_paid_after_his_death(ready: Desk) -> None:
+    claim = claimed(ready)
+    payee_of(claim.person)
+    third = owed(ready, claim, 7_000, kind=LegKind.THIRD)
+    batch = made(third)
+    Person.objects.filter(pk=claim.person_id).update(died_on=NOW.date())
+    with pytest.raises(PayeeDied), transaction.atomic():
+        released(batch)
+    assert states(third) == ["APPROVED"]
+    assert not Payment.objects.exists()
 
 
 def test_only_what_the_platform_owes_is_paid_out(ready: Desk) -> None:
