@@ -13,7 +13,7 @@ from uuid import UUID
 
 from core.row_security import EVERYTHING
 from ledger.selectors import AccountMove, account_moves
-from settlement.models import AdvanceMove, FeeCharge, PayoutLine, SettlementLeg
+from settlement.models import AdvanceMove, Allocation, FeeCharge, PayoutLine, SettlementLeg
 from settlement.selectors.books import balances_until, book_with, fees_account, payable_account, platform_zone
 from settlement.states import AdvanceMoveKind, CounterpartyRole, LegKind, LegState, StatementLineKind
 
@@ -169,11 +169,36 @@ def _insurer_lines(party: Party, first_day: date, last_day: date) -> list[LineDr
         for leg in legs.filter(created_at__gte=begin, created_at__lt=end).order_by("created_at", "pk")
     ]
     back = legs.filter(state=LegState.REVERSED, state_at__gte=begin, state_at__lt=end).order_by("state_at", "pk")
-    return made + [
-        _leg_line(
-            StatementLineKind.LEG_BACK, leg, leg.state_at.astimezone(zone).date(), leg.settled_minor - leg.amount_minor
+    gone = [_back_line(leg, leg.state_at.astimezone(zone).date()) for leg in back]
+    return [*made, *gone, *_allocation_lines(party, first_day, last_day)]
+
+
+def _back_line(leg: SettlementLeg, day: date) -> LineDraft:
+    """What was settled of it stays where it is; only the rest is owed no more."""
+    return _leg_line(StatementLineKind.LEG_BACK, leg, day, leg.settled_minor - leg.amount_minor)
+
+
+def _allocation_lines(party: Party, first_day: date, last_day: date) -> list[LineDraft]:
+    """What came in and was matched, what the insurer kept back, and what of both was undone."""
+    rows = Allocation.objects.filter(
+        organisation_id=party.organisation_id,
+        insurer_id=party.insurer_id,
+        entry__currency=party.currency,
+        allocated_on__gte=first_day,
+        allocated_on__lte=last_day,
+    ).select_related("entry", "leg__claim")
+    return [
+        LineDraft(
+            kind=StatementLineKind.PAYMENT,
+            day=row.allocated_on,
+            reference=row.entry.bank_reference,
+            amount_minor=-row.signed_minor,
+            claim_no=row.leg.claim.claim_no if row.leg is not None else "",
+            leg_id=row.leg_id,
+            fee_id=row.fee_id,
+            cause_id=row.pk,
         )
-        for leg in back
+        for row in rows.order_by("at", "pk")
     ]
 
 

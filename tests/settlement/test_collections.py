@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from core.row_security import seen_by
 from ledger.services import prove
 from registry.policy_files import FileRefused
 from settlement.models import Allocation, RemittanceAdvice, SuspenseItem
+from settlement.selectors.statement_lines import Party
 from settlement.services.collections import (
     HandNeedsReason,
     MoreThanCame,
@@ -23,6 +25,7 @@ from settlement.services.collections import (
     allocation_undo,
 )
 from settlement.services.contracts import pharmacy_exposure_set
+from settlement.services.fees import fees_charge
 from settlement.services.legs import leg_dispute
 from settlement.services.matching import entries_match, entry_match
 from settlement.services.remittances import (
@@ -33,12 +36,16 @@ from settlement.services.remittances import (
     advice_file_read,
     advice_take,
 )
+from settlement.services.statements import statement_make
 from settlement.services.suspense import NotACollection, suspense_take
+from settlement.states import CounterpartyRole
 from tests.ledger.cast import constraints_now
-from tests.registry.house import NOW, insurer_of
+from tests.registry.house import NOW, TODAY, insurer_of
 from tests.roles import as_role, rows
 from tests.settlement.house import DESK, LINE, TRACE, Desk, line_of
 from tests.settlement.incoming import fresh, matched, owed, state_of, sums, transfer, unknown
+
+DECEMBER = datetime(2026, 12, 3, 2, 0, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -398,3 +405,19 @@ def test_strangers_see_no_advice_and_nothing_in_suspense(desk: Desk) -> None:
                 assert RemittanceAdvice.objects.count() == count
                 assert Allocation.objects.count() == count
                 assert SuspenseItem.objects.count() == 0
+
+
+def test_a_statement_that_is_named_is_paid_with_its_fees_and_the_next_one_shows_it(desk: Desk) -> None:
+    (leg,) = owed(desk, 400_000)
+    fees_charge(since=NOW, by="beat", now=NOW)
+    party = Party(CounterpartyRole.INSURER, desk.insurer.pk, desk.insurer.pk, "CNY")
+    november = statement_make(party=party, month=TODAY, by=DESK, now=DECEMBER, trace_id=TRACE)
+    # 1.5 % and 6 % VAT.
+    assert (november.gross_minor, november.fee_minor, november.vat_minor) == (400_000, 6_000, 360)
+    entry = matched(transfer(desk, november.closing_minor, november.statement_no), now=DECEMBER)
+    assert (entry.outcome, state_of(leg)) == ("ALLOCATED", ("PAID", 400_000, "COLLECTED"))
+    december = statement_make(
+        party=party, month=DECEMBER.date(), by=DESK, now=DECEMBER + timedelta(days=40), trace_id=TRACE
+    )
+    assert (december.opening_minor, december.paid_minor, december.closing_minor) == (406_360, -406_360, 0)
+    proven(desk)
