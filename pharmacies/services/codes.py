@@ -123,12 +123,6 @@ def codes_void(*, order: Order, now: datetime) -> None:
     order.codes.filter(outcome=CodeState.ACTIVE).update(outcome=CodeState.VOID, ended_at=now)
 
 
-def codes_void_of(*, person_id: UUID, now: datetime) -> int:
-    """All live codes of a person who has died; returns how many."""
-    live = PickUpCode.objects.filter(order__person_id=person_id, outcome=CodeState.ACTIVE)
-    return live.update(outcome=CodeState.VOID, ended_at=now)
-
-
 def code_shown_to_patient(*, order: Order) -> CodeShown:
     """The code as its patient sees it. Raises CodeMissing."""
     code = order.codes.filter(outcome=CodeState.ACTIVE).first()
@@ -182,6 +176,8 @@ def code_show(*, order_id: UUID, code: str, by: str, now: datetime) -> CodeSeen:
 def code_use(*, order: Order, now: datetime) -> PickUpCode:
     """The locked order's code, shown a moment ago, is used up. Raises CodeMissing."""
     code = live_code(order)
+    if order.person.died_on is not None:
+        raise _missing(order.order_no, "its patient has died", "患者已去世，取药码失效")
     if not code.usable:
         raise _missing(order.order_no, "the insurer has not confirmed yet", "保险公司尚未确认，取药码暂不可用")
     if now >= code.expires_at:

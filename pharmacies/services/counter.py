@@ -45,7 +45,7 @@ class PharmacistMayNot(Conflict):
     code = "pharmacist_may_not"
     title = "This pharmacist may not sign for that"
     detail = "{username} as {role}: {why}."
-    detail_zh = "{username}（{role}）：{why_zh}。"
+    detail_zh = "药师 {username}（{role}）不能签字：{why_zh}。"
     fix = "Have a pharmacist of this shop sign whose role and licence cover it."
     fix_zh = "请由本店具有相应职责且执业证有效的药师签字。"
 

@@ -51,7 +51,7 @@ class EntryConditionUnclear(Problem):
     status = 422
     title = "The condition cannot be taken like this"
     detail = "{kind}: {explanation}"
-    detail_zh = "{kind}：{explanation_zh}"
+    detail_zh = "条件 {kind} 不明确：{explanation_zh}"
     fix = "Correct what the detail names and hand it in again."
     fix_zh = "请按说明更正后重新提交。"
 

@@ -33,7 +33,7 @@ from pharmacies.services.handovers import NotOnTheCounter, handover_abort, hando
 from pharmacies.services.orders import order_cancel, orders_expire
 from pharmacies.services.returns import goods_return_finish, goods_return_open
 from pharmacies.states import OrderState, ReturnReason
-from registry.models import Drug, Shop
+from registry.models import Drug, Person, Shop
 from tests.claims.house import PATIENT, TRACE
 from tests.pharmacies.house import (
     BY,
@@ -293,6 +293,13 @@ def test_before_the_insurer_confirms_the_code_opens_nothing(town: Town) -> None:
         opened(order)
     code_make_usable(order_id=order.pk, by="desk", now=NOW, trace_id=TRACE)
     assert opened(order).outcome == "PENDING"
+
+
+def test_the_code_of_a_patient_who_has_died_opens_nothing(town: Town) -> None:
+    order = shown(ready_order(town))
+    Person.objects.filter(pk=order.person_id).update(died_on=NOW.date())
+    with pytest.raises(CodeMissing):
+        opened(order)
 
 
 def test_the_digits_are_not_in_the_database(town: Town) -> None:
