@@ -10,10 +10,11 @@ from django.db import DatabaseError
 
 from accounts.models import Organisation
 from core.errors import NotFound, Problem
-from core.row_security import seen_by
+from core.row_security import EVERYTHING, seen_by
 from ledger.services import prove
 from registry.policy_files import FileRefused
 from settlement.models import Allocation, RemittanceAdvice, SuspenseItem
+from settlement.selectors.collections import advices_visible, suspense_open
 from settlement.selectors.statement_lines import Party
 from settlement.services.collections import (
     HandNeedsReason,
@@ -384,6 +385,25 @@ def test_somebody_owns_what_is_in_suspense(desk: Desk) -> None:
     assert suspense_take(entry_id=entry.pk, owner="li", by="li", now=NOW).owner == "li"
     with pytest.raises(NotFound):
         suspense_take(entry_id=unknown(), owner="li", by="li", now=NOW)
+
+
+def test_what_is_in_suspense_is_told_with_owner_and_age_to_the_platform_alone(desk: Desk) -> None:
+    entry = matched(transfer(desk, 400_000, "x"))
+    suspense_take(entry_id=entry.pk, owner="li", by="li", now=NOW)
+    with as_role("app"):
+        with seen_by(EVERYTHING):
+            [item] = suspense_open(seen=EVERYTHING, now=NOW + timedelta(days=9, hours=5))
+        with seen_by([desk.insurer.pk]):
+            assert suspense_open(seen=[desk.insurer.pk], now=NOW) == []
+            assert suspense_open(seen=EVERYTHING, now=NOW) == []
+    assert (item.bank_reference, item.reason, item.rest_minor) == (entry.bank_reference, "unknown_reference", 400_000)
+    assert (item.owner, item.age_days, item.book) == ("li", 9, "MEDISETTLE")
+
+
+def test_an_insurer_sees_its_own_advices(desk: Desk) -> None:
+    advice(desk, ("F261125-AAAAAAAA", 5))
+    assert [one.advice_no for one in advices_visible(seen=[desk.insurer.pk])] == ["A-1"]
+    assert not advices_visible(seen=[desk.shelf.stranger.pk])
 
 
 def test_nobody_books_around_the_allocations(desk: Desk) -> None:
