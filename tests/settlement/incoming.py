@@ -8,16 +8,22 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
+
 from accounts.models import Organisation
 from core.ids import uuid7
 from ledger.selectors import trial_balance
-from settlement.models import BankAccount, BankEntry, BankStatement, SettlementLeg
+from ledger.services import prove
+from settlement.models import BankAccount, BankEntry, BankStatement, RemittanceAdvice, SettlementLeg
+from settlement.services.contracts import pharmacy_exposure_set
 from settlement.services.legs import leg_write
 from settlement.services.matching import entry_match
 from settlement.services.moves import MoveDraft, advance_lock, move_write
+from settlement.services.remittances import AdviceDraft, AdvisedLine, advice_take
 from settlement.states import AdvanceMoveKind, LegKind
+from tests.ledger.cast import constraints_now
 from tests.registry.house import NOW
-from tests.settlement.house import DESK, TRACE, Desk, claimed, drawn
+from tests.settlement.house import DESK, LINE, TRACE, Desk, claimed, drawn, line_of
 
 _numbers = itertools.count(1)
 
@@ -125,3 +131,27 @@ def state_of(leg: SettlementLeg) -> tuple[str, int, str]:
 
 def unknown() -> UUID:
     return uuid4()
+
+
+@pytest.fixture
+def room(desk: Desk) -> None:
+    line_of(desk, 10 * LINE)
+    pharmacy_exposure_set(organisation_id=desk.chain.pk, amount_minor=10 * LINE, reason="room", by=DESK, now=NOW)
+
+
+def advice(desk: Desk, *lines: tuple[str, int], number: str = "A-1", **changes: Any) -> RemittanceAdvice:
+    values: dict[str, Any] = {
+        "advice_no": number,
+        "reference": "",
+        "currency": "CNY",
+        "total_minor": sum(minor for _, minor in lines),
+        "lines": [AdvisedLine(*line) for line in lines],
+    }
+    draft = AdviceDraft(**(values | changes))
+    return advice_take(organisation_id=desk.insurer.pk, draft=draft, by="clerk", now=NOW)
+
+
+def proven(desk: Desk) -> None:
+    """Everything that is checked at a commit, and the ledger's own rules."""
+    constraints_now()
+    assert prove().holds

@@ -11,11 +11,10 @@ from django.db import DatabaseError
 from accounts.models import Organisation
 from core.errors import NotFound, Problem
 from core.row_security import EVERYTHING, seen_by
-from ledger.services import prove
-from registry.policy_files import FileRefused
 from settlement.models import Allocation, RemittanceAdvice, SuspenseItem
 from settlement.selectors.collections import advices_visible, suspense_open
 from settlement.selectors.statement_lines import Party
+from settlement.services.bank_files import StatementTaken, statement_take
 from settlement.services.collections import (
     HandNeedsReason,
     MoreThanCame,
@@ -25,46 +24,23 @@ from settlement.services.collections import (
     allocate,
     allocation_undo,
 )
-from settlement.services.contracts import pharmacy_exposure_set
 from settlement.services.fees import fees_charge
 from settlement.services.legs import leg_dispute
 from settlement.services.matching import entries_match, entry_match
-from settlement.services.remittances import (
-    AdviceDraft,
-    AdviceInvalid,
-    AdviceTaken,
-    AdvisedLine,
-    advice_file_read,
-    advice_take,
-)
 from settlement.services.statements import statement_make
 from settlement.services.suspense import NotACollection, suspense_take
-from settlement.states import CounterpartyRole
+from settlement.states import CounterpartyRole, StatementFormat
 from tests.ledger.cast import constraints_now
 from tests.registry.house import NOW, TODAY, insurer_of
 from tests.roles import as_role, rows
-from tests.settlement.house import DESK, LINE, TRACE, Desk, line_of
-from tests.settlement.incoming import fresh, matched, owed, state_of, sums, transfer, unknown
+from tests.settlement.house import DESK, TRACE, Desk
+from tests.settlement.incoming import advice, fresh, matched, owed, proven, room, state_of, sums, transfer, unknown
+from tests.settlement.payout_house import bank_account
+from tests.settlement.test_bank_files import csv_of, line
 
+__all__ = ["room"]
+pytestmark = pytest.mark.usefixtures("room")
 DECEMBER = datetime(2026, 12, 3, 2, 0, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def room(desk: Desk) -> None:
-    line_of(desk, 10 * LINE)
-    pharmacy_exposure_set(organisation_id=desk.chain.pk, amount_minor=10 * LINE, reason="room", by=DESK, now=NOW)
-
-
-def advice(desk: Desk, *lines: tuple[str, int], number: str = "A-1", **changes: Any) -> RemittanceAdvice:
-    values: dict[str, Any] = {
-        "advice_no": number,
-        "reference": "",
-        "currency": "CNY",
-        "total_minor": sum(minor for _, minor in lines),
-        "lines": [AdvisedLine(*line) for line in lines],
-    }
-    draft = AdviceDraft(**(values | changes))
-    return advice_take(organisation_id=desk.insurer.pk, draft=draft, by="clerk", now=NOW)
 
 
 def by_hand(entry: Any, leg_no: str, minor: int, reason: str = "the payer said so") -> Allocation:
@@ -77,12 +53,6 @@ def by_hand(entry: Any, leg_no: str, minor: int, reason: str = "the payer said s
 def undone(allocation: Allocation, reason: str = "another's money") -> Allocation:
     with as_role("worker"):
         return allocation_undo(allocation_id=allocation.pk, reason=reason, by=DESK, now=NOW, trace_id=TRACE)
-
-
-def proven(desk: Desk) -> None:
-    """Everything that is checked at a commit, and the ledger's own rules."""
-    constraints_now()
-    assert prove().holds
 
 
 # By the numbers in the transfer's own text.
@@ -182,133 +152,23 @@ def test_co_insurers_pay_their_own_shares_of_one_advance(desk: Desk) -> None:
     proven(desk)
 
 
-# By an advice.
-
-
-def test_an_advice_before_the_transfer_divides_it(desk: Desk) -> None:
-    (one,), (two,) = owed(desk, 400_000), owed(desk, 250_000)
-    advice(desk, (one.leg_no, 400_000), (two.leg_no, 200_000))
-    entry = matched(transfer(desk, 600_000, "our advice A-1"))
-    assert (state_of(one)[0], fresh(two).settled_minor, entry.outcome) == ("PAID", 200_000, "ALLOCATED")
-    proven(desk)
-
-
-def test_an_advice_after_the_transfer_takes_it_out_of_suspense(desk: Desk) -> None:
+def test_the_banks_own_file_pays_what_it_names_and_the_same_file_again_pays_nothing(desk: Desk) -> None:
     (leg,) = owed(desk, 400_000)
-    entry = matched(transfer(desk, 400_000, "batch 7"))
-    assert entry.suspense.reason == "unknown_reference"
-    advice(desk, (leg.leg_no, 400_000), reference=entry.bank_reference)
+    account = bank_account(rail="iso20022_file")
+    credited = line("C", "4000.00", name=desk.insurer.name_zh, note=f"claim {leg.leg_no}")
+    stray = line("C", "12.34", reference="R-2", note="thank you")
+    raw = csv_of(credited, stray, closing="4112.34")
+    statement_take(account_id=account.pk, raw=raw, format=StatementFormat.CSV, by=DESK, now=NOW)
+    with as_role("worker"):
+        assert entries_match(now=NOW) == 2
+    with pytest.raises(StatementTaken):
+        statement_take(account_id=account.pk, raw=raw, format=StatementFormat.CSV, by=DESK, now=NOW)
+    with as_role("worker"):
+        assert entries_match(now=NOW) == 0
     assert state_of(leg) == ("PAID", 400_000, "COLLECTED")
-    # The money lay in the platform's own book and moved to the insurer's.
-    assert (sums(desk.platform), sums(desk.insurer)["cash"]) == ({}, 400_000)
-    assert SuspenseItem.objects.get(entry=entry).closed_at is not None
+    [item] = SuspenseItem.objects.filter(closed_at__isnull=True)
+    assert (item.rest_minor, item.reason) == (1_234, "unknown_reference")
     proven(desk)
-
-
-def test_a_netted_transfer_takes_back_what_was_paid_before(desk: Desk) -> None:
-    (old,), (new,) = owed(desk, 300_000), owed(desk, 400_000)
-    matched(transfer(desk, 300_000, old.leg_no))
-    advice(desk, (new.leg_no, 400_000), (old.leg_no, -100_000))
-    matched(transfer(desk, 300_000, "A-1"))
-    assert state_of(new) == ("PAID", 400_000, "COLLECTED")
-    assert state_of(old) == ("DUE", 200_000, "CLAWED_BACK")
-    assert (sums(desk.insurer)["cash"], sums(desk.insurer)["receivable"]) == (600_000, 100_000)
-    assert "suspense" not in sums(desk.insurer)
-    proven(desk)
-
-
-def test_another_sum_than_advised_is_for_a_person(desk: Desk) -> None:
-    (leg,) = owed(desk, 400_000)
-    advice(desk, (leg.leg_no, 400_000))
-    entry = matched(transfer(desk, 399_999, "A-1"))
-    assert (entry.allocated_minor, entry.suspense.reason) == (0, "advice_differs")
-    assert fresh(leg).settled_minor == 0
-
-
-def test_a_line_that_does_not_fit_is_named_and_the_rest_is_matched(desk: Desk) -> None:
-    (leg,) = owed(desk, 400_000)
-    other = insurer_of("INS-CO")
-    _, foreign = owed(desk, 200_000, shares={desk.insurer.pk: 100_000, other.pk: 100_000})
-    taken = advice(desk, (leg.leg_no, 400_000), ("F261125-ZZZZZZZZ", 1_000), (foreign.leg_no, 100_000))
-    entry = matched(transfer(desk, 501_000, "A-1"))
-    assert [line.fault for line in taken.lines.order_by("line_no")] == ["", "unknown_reference", "unknown_reference"]
-    assert (entry.allocated_minor, entry.suspense.reason, entry.suspense.rest_minor) == (
-        400_000,
-        "advice_line_faulty",
-        101_000,
-    )
-    proven(desk)
-
-
-def test_more_than_is_open_is_never_matched_by_an_advice(desk: Desk) -> None:
-    (leg,) = owed(desk, 400_000)
-    taken = advice(desk, (leg.leg_no, 400_001))
-    entry = matched(transfer(desk, 400_001, "A-1"))
-    assert (taken.lines.get().fault, entry.allocated_minor) == ("allocation_exceeds_leg", 0)
-    assert fresh(leg).settled_minor == 0
-
-
-@pytest.mark.parametrize(
-    ("changes", "place"),
-    [
-        ({"total_minor": 399_999}, "total"),
-        ({"currency": "XYZ"}, "currency"),
-        ({"advice_no": "=1+1"}, "advice_no"),
-        ({"lines": []}, "lines"),
-        ({"lines": [AdvisedLine("F1", 0)], "total_minor": 0}, "line 1"),
-        ({"lines": [AdvisedLine("F1", -5)], "total_minor": -5}, "total"),
-        ({"lines": [AdvisedLine("F1", 5), AdvisedLine("F1", 5)], "total_minor": 10}, "lines"),
-        ({"lines": [AdvisedLine("<script>", 5)], "total_minor": 5}, "line 1"),
-    ],
-)
-def test_an_advice_that_cannot_be_right_is_not_stored(desk: Desk, changes: dict[str, Any], place: str) -> None:
-    with pytest.raises(AdviceInvalid) as caught:
-        advice(desk, ("F261125-AAAAAAAA", 400_000), **changes)
-    assert caught.value.fields["place"] == place
-    assert not RemittanceAdvice.objects.exists()
-
-
-def test_an_advice_is_taken_once_by_number_and_by_content(desk: Desk) -> None:
-    (leg,) = owed(desk, 400_000)
-    advice(desk, (leg.leg_no, 400_000))
-    with pytest.raises(AdviceTaken):
-        advice(desk, (leg.leg_no, 400_000))
-    with pytest.raises(AdviceTaken):
-        advice(desk, (leg.leg_no, 300_000))
-    assert RemittanceAdvice.objects.count() == 1
-
-
-FILE = "advice_no,reference,currency,total,leg_no,amount\n"
-
-
-def test_a_file_is_read_to_the_cent(desk: Desk) -> None:
-    body = FILE + "A-9,BR-1,CNY,3000.10,F1,4000.10\nA-9,BR-1,CNY,3000.10,F2,-1000\n"
-    draft = advice_file_read(file_name="advice.csv", content=body.encode())
-    assert draft == AdviceDraft(
-        "A-9", "BR-1", "CNY", 300_010, [AdvisedLine("F1", 400_010), AdvisedLine("F2", -100_000)]
-    )
-
-
-@pytest.mark.parametrize(
-    "rows_of_file",
-    [
-        "A-9,BR-1,CNY,10.001,F1,10.001\n",
-        "A-9,BR-1,CNY,ten,F1,10\n",
-        "A-9,BR-1,CNY,NaN,F1,10\n",
-        "A-9,BR-1,XYZ,10,F1,10\n",
-        "A-9,BR-1,CNY,10,F1,=10\n",
-        "A-9,BR-1,CNY,20,F1,10\nA-8,BR-1,CNY,20,F2,10\n",
-    ],
-)
-def test_a_file_that_cannot_be_right_is_refused(rows_of_file: str) -> None:
-    with pytest.raises(AdviceInvalid):
-        advice_file_read(file_name="advice.csv", content=(FILE + rows_of_file).encode())
-
-
-@pytest.mark.parametrize(("name", "content"), [("a.xlsx", b"no workbook"), ("a.csv", b""), ("a.pdf", b"%PDF")])
-def test_what_is_no_table_is_refused(name: str, content: bytes) -> None:
-    with pytest.raises(FileRefused):
-        advice_file_read(file_name=name, content=content)
 
 
 # By hand.
