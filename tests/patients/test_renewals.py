@@ -24,6 +24,7 @@ from tests.patients.house import TRACE, Family, agreed, helper_of, known, reques
 from tests.registry.house import NOW, TODAY, authorisation_of
 
 pytestmark = pytest.mark.django_db
+LATER = NOW + timedelta(seconds=1)
 PAPER = NewPrescription(
     source="Hospital East",
     number="RX-2026-778",
@@ -138,7 +139,7 @@ def test_a_stranger_finds_no_such_authorisation(family: Family, running: Authori
 def test_without_consent_nothing_is_filed(patient: Standing, running: Authorisation) -> None:
     assert patient.person_id is not None
     with request_of(patient):
-        consent_withdraw(standing=patient, person_id=patient.person_id, code=ConsentCode.HEALTH_DATA, now=NOW)
+        consent_withdraw(standing=patient, person_id=patient.person_id, code=ConsentCode.HEALTH_DATA, now=LATER)
     with pytest.raises((ConsentMissing, ClaimNotReady)):
         renew(patient, running)
     assert Claim.objects.filter(authorisation=running).count() == 1

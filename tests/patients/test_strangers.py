@@ -54,7 +54,7 @@ def test_whoever_is_not_signed_in_gets_nothing_anywhere(db: None) -> None:
     zero = "00000000-0000-0000-0000-000000000000"
     for method, path in sorted(operations() - OPEN):
         address = path.strip("/").replace("{number}", "1")
-        for name in ("grant_id", "notice_id", "conversation_id", "claim_id", "document_id"):
+        for name in ("grant_id", "notice_id", "conversation_id", "claim_id", "document_id", "authorisation_id"):
             address = address.replace(f"{{{name}}}", zero)
         browser.refused(401, "not_signed_in", method.upper(), address, {} if method != "get" else None)
 
