@@ -52,6 +52,27 @@ HELPER_MANDATE: Final = (
     "can never receive money for you. You may end it at any time.",
     "被邀请人可在您设定的期限内，以其本人名义代您查看并办理您所勾选的事项，但不得代您收款。您可随时终止。",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class MandateText:
+    version: int
+    text: str
+    text_zh: str
+
+
+# Signed per application, with the largest amount at risk beside it. The last one is shown; all are kept to be proven.
+MANDATE_TEXTS: Final = (
+    MandateText(
+        1,
+        "You charge the platform with claiming from your insurer, and collecting, what it pays for this application. "
+        "The platform lays that money out for you. If the insurer refuses because what you handed in was false or your "
+        "policy was void, the platform may ask it back from you, up to the amount named here: by letter, with the "
+        "clause, with time to object, in instalments and without interest.",
+        "您委托平台就本次申请向您的保险公司提出理赔并代为收款，平台先行为您垫付该款项。若因您提交的材料虚假或保单无效而被拒赔，"
+        "平台可在此处载明的金额范围内向您追偿：以书面通知并注明条款，您有异议期，可分期偿还，且不计利息。",
+    ),
+)
 # What must be agreed to before health data are taken in, and before anything is filed.
 FOR_UPLOAD: Final = (ConsentCode.PRIVACY, ConsentCode.HEALTH_DATA)
 FOR_FILING: Final = (*FOR_UPLOAD, ConsentCode.CLAIM)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from patients.api import claims, inbox, renewals, session
+from patients.api import claims, inbox, mandates, renewals, session
 from patients.api.schema import schema_document
 
 urlpatterns = [
@@ -30,6 +30,7 @@ urlpatterns = [
     path("claims/<uuid:claim_id>/submit", claims.Submit.as_view()),
     path("claims/<uuid:claim_id>/answer", claims.Answer.as_view()),
     path("claims/<uuid:claim_id>/paper", claims.Paper.as_view()),
+    path("claims/<uuid:claim_id>/mandate", mandates.OneMandate.as_view()),
     path("claims/<uuid:claim_id>/withdraw", claims.Withdraw.as_view()),
     path("claims/<uuid:claim_id>/appeal", claims.Appeal.as_view()),
     path("claims/<uuid:claim_id>/documents", claims.Documents.as_view()),

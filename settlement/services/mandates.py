@@ -38,6 +38,11 @@ class MandateTooLate(Conflict):
     fix_zh = "无需处理。"
 
 
+def mandate_of(*, claim_id: UUID) -> Mandate | None:
+    """The latest mandate of the claim, if this database transaction sees it."""
+    return Mandate.objects.filter(claim_id=claim_id).order_by("-episode").first()
+
+
 @transaction.atomic
 def mandate_sign(
     *,

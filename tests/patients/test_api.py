@@ -188,6 +188,20 @@ def test_an_application_from_draft_to_tracking(family: Family) -> None:
     assert {entry["who"] for entry in whole["timeline"]} == {"patient"}
 
 
+def test_the_mandate_is_shown_with_its_amount_and_signed_by_the_patient_only(family: Family) -> None:
+    browser = patient_of(family)
+    claim_id = filed(browser, family)
+    shown = browser.get(f"claims/{claim_id}/mandate")
+    assert (shown["at_most_minor"], shown["signed_minor"]) == (400_000, None)
+    body = {"version": shown["version"], "at_most_minor": shown["at_most_minor"]}
+    patient_of(family, family.stranger).refused(404, "not_found", "POST", f"claims/{claim_id}/mandate", body)
+    browser.refused(409, "consent_text_moved", "POST", f"claims/{claim_id}/mandate", body | {"version": 99})
+    browser.refused(422, "mandate_amount_refused", "POST", f"claims/{claim_id}/mandate", body | {"at_most_minor": 1})
+    signed = browser.post(f"claims/{claim_id}/mandate", body)
+    assert signed["signed_minor"] == 400_000
+    assert browser.post(f"claims/{claim_id}/mandate", body)["signed_at"] == signed["signed_at"]
+
+
 def test_paper_originals_are_sent_with_a_couriers_number_and_a_letter_is_read(family: Family) -> None:
     browser = patient_of(family)
     claim_id = filed(browser, family)

@@ -157,4 +157,4 @@ def reserved() -> int:
 
 def held_open() -> list[tuple[str, int]]:
     """Open holds of money, by kind."""
-    return rows("SELECT kind, amount_minor FROM ledger_hold WHERE state = 'OPEN' ORDER BY kind")  # type: ignore[return-value]
+    return rows("SELECT kind, amount_minor FROM ledger_hold WHERE state = 'OPEN' ORDER BY kind")
