@@ -127,12 +127,16 @@ def legs_fit(act: Act, move: AdvanceMove) -> None:
     legs = legs_open(act.advance)
     asked = [leg.amount_minor - leg.settled_minor for leg in legs]
     parts = shares_of(min(act.advance.receivable_minor, sum(asked)), asked)
+    anew: dict[int, int] = {}
     for leg, before, part in zip(legs, asked, parts, strict=True):
         if part == before:
             continue
         leg_reverse(leg_id=leg.pk, reason=move.kind, by=act.by, now=act.now, trace_id=act.trace_id)
+        anew[leg.organisation_id] = anew.get(leg.organisation_id, 0) + part
+    # One leg per insurer and cause, whatever number it takes the place of.
+    for organisation_id, part in anew.items():
         if part:
-            _first_leg(act, move, leg.organisation_id, part)
+            _first_leg(act, move, organisation_id, part)
 
 
 def receivable_to_unconfirmed(act: Act, amount_minor: int) -> None:

@@ -397,6 +397,17 @@ def test_the_other_part_stays_when_one_comes_back(market: Market) -> None:
     sound()
 
 
+def test_one_of_two_confirmed_parts_comes_back_and_the_insurer_is_asked_for_the_other(strict: Market) -> None:
+    claim = recommended(strict)
+    order = taken(claim)
+    follow(decided(claim, approving()))
+    first, _ = handed(order, record(box(1))), handed(order, record(box(1)))
+    taken_back(first)
+    asked = [leg.amount_minor for leg in legs_of(claim, LegKind.FIRST) if leg.state == LegState.DUE]
+    assert asked == [PAYABLE // 2]
+    sound()
+
+
 def test_what_came_back_may_be_handed_over_anew_as_another_advance(market: Market) -> None:
     claim = recommended(market)
     taken_back(handed(taken(claim)))
