@@ -5,7 +5,7 @@ Who bears what the insurer does not pay stands in `recourse.py`; steps that move
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -24,7 +24,6 @@ from settlement.contracts import ContractTerms
 from settlement.models import Advance, AdvanceMove, Mandate
 from settlement.selectors.advances import overdue_of
 from settlement.selectors.contracts import contract_on
-from settlement.services.jobs import claim_look
 from settlement.services.moves import (
     CAUSE,
     MoveDraft,
@@ -67,7 +66,7 @@ class MandateTooSmall(Conflict):
 
 
 class CreditLineFull(Conflict):
-    code = "limit_exceeded"
+    code = "credit_line_full"
     title = "The credit line is full"
     detail = "Claim {claim_no}: {amount} is asked, {free} is free on the {whose}."
     detail_zh = "理赔申请 {claim_no}：需占用 {amount}，{whose_zh}仅余 {free}。"
@@ -210,104 +209,6 @@ def advance_draw(
     return move
 
 
-def advance_collect(
-    *,
-    advance_id: UUID,
-    amount_minor: int,
-    cause_id: UUID,
-    value_date: date | None,
-    by: str,
-    now: datetime,
-    trace_id: str,
-    against: str = "cash",
-) -> AdvanceMove:
-    """The insurer's money for it came: Dr `against` (cash; suspense, prefund where it lay before) / Cr receivable.
-
-    `cause_id` names the allocation: the same again changes nothing. Raises NotFound, AdvanceTooSmall,
-    AdvanceMoveDiffers.
-    """
-    return _moved(
-        advance_id,
-        MoveDraft(
-            kind=K.COLLECT,
-            amount_minor=amount_minor,
-            cause="bank_entry",
-            cause_id=cause_id,
-            against=against,
-            value_date=value_date,
-        ),
-        by=by,
-        now=now,
-        trace_id=trace_id,
-    )
-
-
-def advance_uncollect(
-    *,
-    advance_id: UUID,
-    amount_minor: int,
-    cause_id: UUID,
-    reason: str,
-    value_date: date | None,
-    by: str,
-    now: datetime,
-    trace_id: str,
-    against: str = "cash",
-) -> AdvanceMove:
-    """Matched wrongly, or the bank took it back: receivable again. `cause_id` names the undoing.
-
-    Raises NotFound, AdvanceTooSmall, AdvanceMoveDiffers.
-    """
-    return _moved(
-        advance_id,
-        MoveDraft(
-            kind=K.UNCOLLECT,
-            amount_minor=amount_minor,
-            cause="bank_entry",
-            cause_id=cause_id,
-            against=against,
-            reason=reason,
-            value_date=value_date,
-        ),
-        by=by,
-        now=now,
-        trace_id=trace_id,
-    )
-
-
-def advance_claw_back(
-    *,
-    advance_id: UUID,
-    amount_minor: int,
-    cause_id: UUID,
-    reason: str,
-    value_date: date | None,
-    by: str,
-    now: datetime,
-    trace_id: str,
-    against: str = "cash",
-) -> AdvanceMove:
-    """The insurer took back what it had paid (netted, or asked and paid back): it is asked for it again.
-
-    Raises NotFound, AdvanceTooSmall, AdvanceMoveDiffers.
-    """
-    return _moved(
-        advance_id,
-        MoveDraft(
-            kind=K.CLAW_BACK,
-            amount_minor=amount_minor,
-            cause="bank_entry",
-            cause_id=cause_id,
-            against=against,
-            reason=reason,
-            value_date=value_date,
-        ),
-        by=by,
-        now=now,
-        trace_id=trace_id,
-    )
-
-
 def open_of(advance: Advance) -> int:
     """Held and not drawn, minor units."""
     return advance.held_minor - advance.drawn_minor
@@ -320,15 +221,6 @@ def stop_check(*, organisation_id: int, claim_no: str, terms: ContractTerms, now
         raise AdvancesStopped(
             claim_no=claim_no, count=count, days=terms.stop_after_days, since=since.date().isoformat()
         )
-
-
-def _moved(advance_id: UUID, draft: MoveDraft, *, by: str, now: datetime, trace_id: str) -> AdvanceMove:
-    with seen_by(EVERYTHING):
-        advance = advance_lock(advance_id)
-        move, fresh = move_write(advance=advance, draft=draft, by=by, now=now, trace_id=trace_id)
-        if fresh:
-            claim_look(claim_id=advance.claim_id, organisation_id=advance.organisation_id, now=now, trace_id=trace_id)
-    return move
 
 
 def _mandate(claim_id: UUID, claim_no: str, at_risk_minor: int) -> Mandate:

@@ -18,7 +18,7 @@ from core.row_security import EVERYTHING, seen_by
 from ledger.services import credit, debit
 from settlement.models import Allocation, BankEntry, FeeCharge, SettlementLeg
 from settlement.selectors.books import fees_account, platform_day
-from settlement.services.advances import advance_claw_back, advance_collect, advance_uncollect
+from settlement.services.collecting import advance_claw_back, advance_collect, advance_uncollect
 from settlement.services.legs import leg_paid, leg_returned
 from settlement.services.moves import advance_lock
 from settlement.services.suspense import entry_lock, into_book, rest_note, suspense_post

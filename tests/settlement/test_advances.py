@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from claims.services.drafts import LineDraft
 from core.ids import uuid7
 from ledger.selectors import postings_of
-from ledger.services import holds_expire, prove
+from ledger.services import holds_expire
 from settlement.models import Advance, AdvanceMove, Mandate
 from settlement.services.advances import (
     AdvanceNotHeld,
@@ -20,20 +20,18 @@ from settlement.services.advances import (
     CreditLineFull,
     MandateMissing,
     MandateTooSmall,
-    advance_claw_back,
-    advance_collect,
     advance_draw,
     advance_release,
-    advance_uncollect,
 )
-from settlement.services.contracts import lines_restore
+from settlement.services.collecting import advance_collect
 from settlement.services.mandates import MandateAmountRefused, MandateTooLate, mandate_sign
-from settlement.services.moves import AdvanceMoveDiffers, AdvanceTooSmall, MoveDraft, advance_lock, move_write
+from settlement.services.moves import AdvanceTooSmall, MoveDraft, advance_lock, move_write
 from settlement.states import EXPOSED, OUTSIDE, PARTS, AdvanceMoveKind, AdvanceState
 from tests.claims.house import PAYABLE, PRICE, filed, withdrawn
 from tests.claims.test_races import at_once, problems
 from tests.registry.house import NOW, TODAY
 from tests.roles import as_role, rows
+from tests.settlement.books import ledger_holds
 from tests.settlement.house import (
     CHAIN_LINE,
     DESK,
@@ -195,7 +193,7 @@ def test_a_draw_moves_the_hold_into_the_books(desk: Desk) -> None:
     assert balances("counter_exposure") == {"exposure": PAYABLE, "exposure_memo": PAYABLE}
     (posting,) = postings_of(cause_kind="advance", cause_ids=[advance.pk], organisations=[desk.platform.pk])
     assert posting.evidence_id == AdvanceMove.objects.get().pk
-    assert prove().holds
+    assert ledger_holds()
 
 
 def test_the_same_hand_over_draws_once(desk: Desk) -> None:
@@ -270,76 +268,6 @@ def test_a_released_claim_may_be_held_anew_as_its_next_episode(desk: Desk) -> No
     assert held(desk, claim).episode == 2
 
 
-def test_collected_in_parts_the_line_is_free_again(desk: Desk) -> None:
-    advance = collected(confirmed(desk), 100_000)
-    assert (advance.state, advance.receivable_minor) == (A.PARTLY_COLLECTED, PAYABLE - 100_000)
-    advance = collected(advance, PAYABLE - 100_000)
-    assert (advance.state, advance.collected_minor) == (A.COLLECTED, PAYABLE)
-    assert balances() == {"cash": PAYABLE, payable(desk): PAYABLE}
-    assert balances("counter_exposure") == {}
-
-
-def test_one_allocation_collects_once_and_never_more_than_is_receivable(desk: Desk) -> None:
-    advance, cause = confirmed(desk), uuid4()
-    assert collected(collected(advance, 100_000, cause), 100_000, cause).collected_minor == 100_000
-    with pytest.raises(AdvanceMoveDiffers):
-        collected(advance, 100_001, cause)
-    with pytest.raises(AdvanceTooSmall):
-        collected(advance, PAYABLE - 100_000 + 1)
-
-
-def test_what_was_matched_wrongly_is_receivable_again(desk: Desk) -> None:
-    advance = collected(confirmed(desk), PAYABLE)
-    advance_uncollect(
-        advance_id=advance.pk,
-        amount_minor=PAYABLE,
-        cause_id=uuid4(),
-        reason="another claim's",
-        value_date=TODAY,
-        by=DESK,
-        now=NOW,
-        trace_id=TRACE,
-    )
-    assert (again(advance).state, again(advance).receivable_minor) == (A.DRAWN, PAYABLE)
-
-
-def clawed_back(advance: Advance, minor: int) -> Advance:
-    advance_claw_back(
-        advance_id=advance.pk,
-        amount_minor=minor,
-        cause_id=uuid4(),
-        reason="netted",
-        value_date=TODAY,
-        by=DESK,
-        now=NOW,
-        trace_id=TRACE,
-    )
-    return again(advance)
-
-
-def test_what_the_insurer_takes_back_is_asked_for_again(desk: Desk) -> None:
-    advance = clawed_back(collected(confirmed(desk), PAYABLE), 150_000)
-    assert (advance.state, advance.receivable_minor, advance.clawed_back_minor) == (A.CLAWED_BACK, 150_000, 150_000)
-    with pytest.raises(AdvanceTooSmall):
-        clawed_back(advance, PAYABLE - 150_000 + 1)
-    advance = collected(advance, 150_000)
-    assert (advance.state, advance.collected_minor) == (A.COLLECTED, PAYABLE + 150_000)
-
-
-def test_a_claw_back_is_booked_though_the_line_is_full_and_the_line_comes_back(desk: Desk) -> None:
-    advance = collected(confirmed(desk), PAYABLE)
-    line_of(desk, 0)
-    advance = clawed_back(advance, PAYABLE)
-    assert balances()["exposure"] == PAYABLE
-    assert prove().holds
-    collected(advance, PAYABLE)
-    assert lines_restore(now=NOW, limit=10) == 1
-    assert rows(
-        "SELECT limit_minor FROM ledger_accountbalance b JOIN ledger_account a ON a.id = b.account_id "
-        "JOIN ledger_book k ON k.id = a.book_id WHERE a.code = 'exposure' AND k.kind = 'advance'"
-    ) == [(0,)]
-
-
 def test_an_old_advance_stops_new_ones_and_its_collection_lets_them_go_on(desk: Desk) -> None:
     old = confirmed(desk, PAYABLE)
     late = NOW + timedelta(days=61)
@@ -379,7 +307,7 @@ def test_the_line_is_what_is_unconfirmed_and_receivable_after_every_kind_of_move
         assert books.get("recovery:patient", 0) == advance.in_recovery_minor, kind
         assert books.get("loss", 0) == advance.written_off_minor, kind
         assert balances("counter_exposure").get("exposure", 0) == advance.unconfirmed_minor, kind
-    assert prove().holds
+    assert ledger_holds()
 
 
 def test_two_advances_for_the_last_of_a_line_one_gets_it(committed_desk: Desk) -> None:

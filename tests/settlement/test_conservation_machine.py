@@ -29,7 +29,8 @@ from pharmacies.models import HandOver, Order
 from pharmacies.services.orders import orders_expire
 from settlement.models import Advance, SettlementLeg
 from settlement.selectors.conservation import conservation
-from settlement.services.advances import advance_claw_back, laid_out_minor
+from settlement.services.advances import laid_out_minor
+from settlement.services.collecting import advance_claw_back
 from settlement.services.follow import order_follow
 from settlement.services.legs import leg_returned
 from settlement.services.process import order_give_up

@@ -15,7 +15,7 @@ from core.row_security import EVERYTHING
 from registry.states import ConfirmationMode
 from settlement.models import Advance, Recovery, SettlementLeg
 from settlement.selectors.conservation import conservation
-from settlement.services.advances import advance_claw_back, advance_collect
+from settlement.services.collecting import advance_claw_back, advance_collect
 from settlement.services.follow import claim_follow
 from settlement.services.legs import leg_paid, leg_returned
 from settlement.services.recoveries import recovery_paid, recovery_write_off
