@@ -31,7 +31,7 @@ class PathLineShape(serializers.Serializer[Any]):
     currency = serializers.CharField()
 
 
-class MessageShape(serializers.Serializer[Any]):
+class PathMessageShape(serializers.Serializer[Any]):
     msgid = serializers.CharField()
     kind = serializers.CharField()
     counterparty = serializers.CharField()
@@ -46,7 +46,7 @@ class EvidenceShape(serializers.Serializer[Any]):
     says = serializers.CharField()
     details = serializers.CharField()
     at = serializers.DateTimeField()
-    message = MessageShape(allow_null=True)
+    message = PathMessageShape(allow_null=True)
 
 
 class PathStepShape(serializers.Serializer[Any]):

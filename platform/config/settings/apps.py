@@ -100,6 +100,9 @@ SPECTACULAR_SETTINGS = {
         "ClaimStateEnum": "claims.states.ClaimState",
         "ClaimKindEnum": "registry.states.ClaimKind",
         "DocumentKindEnum": "registry.states.DocumentKind",
+        "PartyRoleEnum": "claims.states.PartyRole",
+        "CounterpartyRoleEnum": "settlement.states.CounterpartyRole",
+        "StatementStateEnum": "settlement.states.StatementState",
     },
     "SERVE_INCLUDE_SCHEMA": False,
 }
