@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from uuid import UUID
 
 from django.db.models import Sum
 
-from pharmacies.models import GoodsReturn, HandOver, Order, PickUpCode
+from pharmacies.models import GoodsReturn, HandOver, Order, OrderLine, PickUpCode
 from pharmacies.states import CodeState, HandOverState, OrderState
 
 
@@ -32,6 +33,22 @@ def goods_return_by_id(*, return_id: UUID) -> GoodsReturn | None:
 
 def handovers_pending(*, order_id: UUID) -> list[HandOver]:
     return list(HandOver.objects.filter(order_id=order_id, outcome=HandOverState.PENDING))
+
+
+def boxes_of(*, handover: HandOver) -> list[tuple[OrderLine, int]]:
+    """Each line of which something is handed over, and how many boxes of it, in the order of the lines."""
+    counts: dict[UUID, int] = defaultdict(int)
+    lines = {}
+    for box in handover.boxes.select_related("line__drug").order_by("line__line_no", "pk"):
+        lines[box.line_id] = box.line
+        counts[box.line_id] += box.quantity
+    return [(line, counts[key]) for key, line in lines.items()]
+
+
+def returns_waiting(*, order_id: UUID) -> list[GoodsReturn]:
+    """Returns that wait for a payer to be undone."""
+    rows = GoodsReturn.objects.select_related("handover").filter(handover__order_id=order_id, ended_at__isnull=True)
+    return list(rows.exclude(waits_for="").order_by("pk"))
 
 
 def open_minor(*, order: Order) -> int:

@@ -40,6 +40,7 @@ from settlement.services.advances import (
 )
 from settlement.services.jobs import claim_look
 from settlement.services.legs import PATIENTS, due_on, leg_write
+from settlement.services.payers import payers_follow
 from settlement.services.process import CONFIRMED, code_opens, order_give_up, order_hold, owed_minor
 from settlement.services.recourse import BY, review_apply
 from settlement.states import AdvanceMoveKind, AdvanceState, LegKind
@@ -81,6 +82,8 @@ def order_follow(*, order_id: UUID, now: datetime, trace_id: str) -> None:
     with seen_by(EVERYTHING):
         order = order_by_id(order_id=order_id)
     if order is not None:
+        with transaction.atomic():
+            payers_follow(order=order, now=now, trace_id=trace_id)
         claim_follow(claim_id=order.claim_id, now=now, trace_id=trace_id)
 
 

@@ -5,6 +5,7 @@ No reachable state hands over without a held advance, pays twice, or keeps stock
 order_take       accepted, money held at the accepted price, ready: the patient has his code
 goods_hand_over  everything right at the counter, the payers before us, drawn, owed to the chain, gone
 goods_undo       the box never left the counter: what was drawn is back, and held
+goods_give_up    nothing leaves the counter after all: the code opens again, basic insurance is undone
 goods_take_back  returned: each payer undone in reverse order, then quarantine
 order_give_up    nothing (more) will be handed over: stock and money are free
 """
@@ -29,7 +30,13 @@ from pharmacies.selectors.goods import (
     open_minor,
 )
 from pharmacies.services.desk import order_locked
-from pharmacies.services.handovers import handover_finish, handover_goods_lock, handover_open, handover_undo
+from pharmacies.services.handovers import (
+    handover_abort,
+    handover_finish,
+    handover_goods_lock,
+    handover_open,
+    handover_undo,
+)
 from pharmacies.services.orders import order_accept, order_cancel, order_ready
 from pharmacies.services.returns import goods_return_finish, goods_return_open
 from pharmacies.states import HandOverState, ReturnReason
@@ -44,6 +51,7 @@ from settlement.services.advances import (
     laid_out_minor,
     open_of,
 )
+from settlement.services.basic_first import basic_back, basic_first
 from settlement.services.legs import due_on, leg_write
 from settlement.services.recourse import review_apply
 from settlement.services.undoing import money_back
@@ -147,7 +155,7 @@ def goods_hand_over(
     """Goods for money that is held: DONE, or PENDING while a payer before us has not answered. The same key again is
     the same hand-over. Raises what handover_open, advance_hold, advance_draw and handover_finish raise."""
     handover = handover_open(order_id=order_id, version=version, draft=draft, by=by, now=now, trace_id=trace_id)
-    if handover.outcome != HandOverState.PENDING:
+    if handover.outcome != HandOverState.PENDING or basic_first(handover=handover, now=now, trace_id=trace_id):
         return handover
     return handover_pay(handover_id=handover.pk, by=by, now=now, trace_id=trace_id)
 
@@ -175,6 +183,17 @@ def handover_pay(*, handover_id: UUID, by: str, now: datetime, trace_id: str) ->
 
 
 @transaction.atomic
+def goods_give_up(*, handover_id: UUID, reason: str, by: str, now: datetime, trace_id: str) -> HandOver:
+    """Nobody waits any longer: the pending hand-over ends; what basic insurance settled, or may have, is undone.
+
+    Again changes nothing. Raises NotFound, HandOverEnded.
+    """
+    handover = handover_abort(handover_id=handover_id, reason=reason, by=by, now=now, trace_id=trace_id)
+    basic_back(handover=handover, now=now, trace_id=trace_id)
+    return handover
+
+
+@transaction.atomic
 def goods_undo(*, handover_id: UUID, reason: str, by: str, now: datetime, trace_id: str) -> HandOver:
     """The box is still on the counter: reserved again, and its money held again. Again changes nothing.
 
@@ -198,7 +217,10 @@ def goods_take_back(
     Raises what goods_return_open raises, and LegStateRefuses while the bank may be paying for it.
     """
     row = goods_return_open(handover_id=handover_id, reason=reason, note=note, by=by, now=now, trace_id=trace_id)
-    if row.ended_at is not None or row.waits_for:
+    if row.waits_for:
+        basic_back(handover=row.handover, now=now, trace_id=trace_id)
+        return row
+    if row.ended_at is not None:
         return row
     return return_end(return_id=row.pk, by=by, now=now, trace_id=trace_id)
 
