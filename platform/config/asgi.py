@@ -12,12 +12,12 @@ import django
 django.setup()
 
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: E402
-from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 
+from config.pages import PagesHandler  # noqa: E402
 from hospitals.listener.handler import PREFIX, ListenerHandler  # noqa: E402
 
 listener = ListenerHandler()
-pages = ASGIStaticFilesHandler(ASGIHandler())
+pages = ASGIStaticFilesHandler(PagesHandler())
 
 
 async def application(scope, receive, send):  # type: ignore[no-untyped-def]

@@ -27,7 +27,8 @@ def act(action: str = "export.made", *, organisation_id: int = 0) -> None:
 
 def seal(minutes: int = 0, *, when_all_have_ended: bool = True) -> AuditSeal | None:
     # Transactions of other tests, in other databases of the same server, hold the horizon back as well.
-    limit = time.monotonic() + 30
+    # Any transaction of the server holds it up, also one of another worker's long test.
+    limit = time.monotonic() + 180
     ended = "SELECT coalesce(max(written_in), 0) < pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
     while when_all_have_ended and time.monotonic() < limit and rows(f"{ended} FROM accounts_auditentry") == [(False,)]:
         time.sleep(0.05)
